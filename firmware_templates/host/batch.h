@@ -1,0 +1,11 @@
+/* Many independent cells in one call, for tests and analyses on the host. */
+#ifndef NCA_BATCH_H
+#define NCA_BATCH_H
+
+#include "cell.h"
+
+/* Wakes `count` cells. states [count][C], neighbours [count][8][C], evaluated [count]. */
+void nca_host_wake_many(const nca_genome *genome, uint32_t count, int8_t *states, const int8_t *neighbours,
+                        uint8_t *evaluated);
+
+#endif

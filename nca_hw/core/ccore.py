@@ -1,0 +1,60 @@
+"""The C core on the host: the firmware's own cell, called on NumPy arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nca_hw.core._cell import ffi, lib
+from nca_hw.core.genome import NEIGHBOURS, Genome
+from nca_hw.core.reference import Codes
+
+PERCEPTION_MAX = 64
+CHANNELS_MAX = 16
+
+
+class CCell:
+    """The C core with one genome's constants. Holds no cell: states and neighbours are the caller's arrays."""
+
+    def __init__(self, genome: Genome) -> None:
+        self.genome = genome
+        decode = np.append(genome.decode, genome.decode[-1]).astype(np.int16)
+        self._arrays = {  # kept alive for the C struct that points into them
+            "w1": np.ascontiguousarray(genome.w1.T), "b1": np.ascontiguousarray(genome.b1), "w2": np.ascontiguousarray(genome.w2),
+            "b2": np.ascontiguousarray(genome.b2), "m2": np.ascontiguousarray(genome.m2), "decode": decode,
+        }  # fmt: skip
+        self.struct = ffi.new("nca_genome *")
+        for name, array in self._arrays.items():
+            setattr(self.struct, name, ffi.from_buffer("int8_t[]" if array.dtype == np.int8 else "int16_t[]", array))
+        self.struct.hidden = genome.hidden
+        self.struct.kernel = [int(k) for k in genome.kernels] + [0] * (4 - len(genome.kernels))
+        self.struct.kernels = len(genome.kernels)
+        self.struct.channels = genome.channels
+        self.struct.alpha = genome.alpha
+        self.struct.alive = genome.alive
+        self.struct.s1 = genome.s1
+        self.struct.s2 = genome.s2
+
+    def wake(self, states: Codes, neighbours: Codes) -> tuple[Codes, NDArray[np.bool_]]:
+        """One wake of many independent cells; same meaning as `reference.wake`.
+
+        Args:
+            states: int8 [..., C]; neighbours: int8 [..., 8, C].
+        Returns:
+            New states, int8 [..., C], and whether the network was evaluated, bool [...].
+        """
+        channels = self.genome.channels
+        new = np.array(states, np.int8, order="C")
+        heard = np.ascontiguousarray(neighbours, np.int8)
+        if new.shape[-1] != channels or heard.shape != (*new.shape[:-1], NEIGHBOURS, channels):
+            raise ValueError(f"states {new.shape} and neighbours {heard.shape} do not fit {channels} channels")
+        evaluated = np.zeros(new.shape[:-1], np.uint8)
+        lib.nca_host_wake_many(
+            self.struct, evaluated.size, ffi.from_buffer("int8_t[]", new, require_writable=True),
+            ffi.from_buffer("int8_t[]", heard), ffi.from_buffer("uint8_t[]", evaluated, require_writable=True),
+        )  # fmt: skip
+        return new, evaluated.astype(bool)
+
+    def compress(self, v: int) -> int:
+        """The code nearest to v, in 1/4096."""
+        return int(lib.nca_compress(self.struct, v))

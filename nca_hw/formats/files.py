@@ -1,0 +1,50 @@
+"""Writing files whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from nca_hw.errors import NcaHwError
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write `data` to `path` through a temporary file beside it, so that a reader or a crash never meets half a file.
+
+    Raises:
+        NcaHwError: the folder does not exist or can't be written.
+    """
+    path = Path(path)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def make_folder(path: Path) -> Path:
+    """Create the folder (and its parents) if need be, and make sure that it can be written.
+
+    Raises:
+        NcaHwError: it can't be created or written.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    return path
+
+
+def _unwritable(path: Path, error: OSError) -> NcaHwError:
+    return NcaHwError(f"can't be written ({error.strerror or error})", where=path, cure="Choose another place, or change its permissions.")
