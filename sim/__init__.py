@@ -1,0 +1,11 @@
+"""The asynchronous grid: cells with their own clocks, links with latency and loss, faults, recording, metrics.
+
+    scenario    what is run: grid, clocks, links, faults, duration
+    regions     which cells a fault strikes
+    streams     random numbers that do not depend on the order of execution
+    rules       what a cell computes: the integer cell (C core or NumPy), the float model
+    simpy_engine  the reference engine: one SimPy process a cell
+    recording   what is kept of a run
+    metrics     pattern loss and recovery
+    run         scenario and rule in, result out
+"""

@@ -1,0 +1,56 @@
+"""Pattern loss against the target, and recovery from faults. Definitions: docs/simulation.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+RECOVERED_WITHIN = 1.25  # of the loss just before the first fault
+
+
+def place(target: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """The target on a grid, float32 [height, width, 4]: its middle on the seed cell, transparent around, cropped where the grid is smaller."""
+    out = np.zeros((height, width, 4), np.float32)
+    top, left = height // 2 - target.shape[0] // 2, width // 2 - target.shape[1] // 2
+    y0, x0 = max(top, 0), max(left, 0)
+    y1, x1 = min(top + target.shape[0], height), min(left + target.shape[1], width)
+    out[y0:y1, x0:x1] = target[y0 - top : y1 - top, x0 - left : x1 - left]
+    return out
+
+
+def pattern_loss(rgba: NDArray[np.float32], target: NDArray[np.float32]) -> float:
+    """Mean squared error of premultiplied RGBA over the whole grid and the four channels; both float32 [height, width, 4]."""
+    return float(np.mean((rgba.astype(np.float64) - target) ** 2))
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How a run came back from its faults.
+
+    Attributes:
+        loss_before: pattern loss in the last sample before the first fault, None without a fault.
+        recovered: the loss at the end is within 1.25 times of it, None without a fault.
+        after: ns from the end of the last fault (restart, or strike where cells stay dead) to the first sample from which on
+            the loss stays within 1.25 times, None if it never does.
+    """
+
+    loss_before: float | None
+    recovered: bool | None
+    after: int | None
+
+
+def recovery(times: list[int], losses: list[float], strikes: list[int], ends: list[int]) -> Recovery:
+    """Recovery from faults that strike and end at the given times, ns; `times` and `losses` are the samples of the run."""
+    if not strikes:
+        return Recovery(None, None, None)
+    before = [loss for time, loss in zip(times, losses, strict=True) if time < min(strikes)]
+    loss_before = before[-1] if before else losses[0]
+    limit = RECOVERED_WITHIN * loss_before
+    back = None
+    for time, loss in zip(reversed(times), reversed(losses), strict=True):
+        if loss > limit or time < max(ends):
+            break
+        back = time
+    return Recovery(loss_before, losses[-1] <= limit, None if back is None else back - max(ends))

@@ -1,0 +1,203 @@
+"""The reference engine: every cell is a SimPy process with its own memory, generator and clock; messages travel as events.
+
+At equal times, faults come first, then wakes in the order of the cells, then arrivals, then observations: a cell that wakes
+at t knows exactly what was sent before t - latency. Times are whole nanoseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import numpy as np
+import simpy
+
+from nca_hw.core.genome import NEIGHBOURS
+from nca_hw.core.reference import random_next, random_start, random_wait
+from nca_hw.sim.recording import Recording
+from nca_hw.sim.rules import Array, Rule
+from nca_hw.sim.scenario import MICROSECOND, Kill, Scenario
+from nca_hw.sim.streams import TWO_32, Domain, key
+
+FAULT, WAKE, ARRIVAL, OBSERVATION = 2, 16, 1 << 40, 1 << 41  # priorities; a wake's is WAKE + cell
+OFFSETS = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))  # row, column; clockwise from the north
+MILLION = 1_000_000
+
+
+class Moment(simpy.Event):
+    """A point in time with a place in the order of those at the same time."""
+
+    def __init__(self, env: simpy.Environment, delay: int, priority: int, then: Callable[[simpy.Event], None] | None = None) -> None:
+        super().__init__(env)
+        self._ok = True
+        self._value = None
+        if then is not None:
+            self.callbacks.append(then)
+        env.schedule(self, priority, delay)
+
+
+class Cell:
+    """One automaton: what it knows, and the process that wakes it."""
+
+    def __init__(self, array: SimpyArray, index: int, state: Array, inbox: Array) -> None:
+        scenario = array.scenario
+        spread = round(scenario.rate_spread * MILLION)
+        self.array = array
+        self.index = index
+        self.state = state  # [C], this cell's own
+        self.inbox = inbox  # [8, C], what it has received
+        self.update = array.rule.bind(state, inbox)
+        self.random = random_start(scenario.seed, index)
+        self.parts_per_million = (key(scenario.seed, Domain.CLOCK_RATE, index) * (2 * spread + 1) >> 32) - spread
+        self.quiet_until = 0  # a new seed waits until its neighbours have heard it
+        self.sent = 0
+        self.process: simpy.Process | None = None
+
+    def start(self) -> None:
+        """Power on."""
+        self.process = self.array.env.process(self.live())
+
+    def stop(self) -> None:
+        """Power off: all memory is lost."""
+        if self.process is not None:
+            self.process.interrupt()
+            self.process = None
+        self.state[:] = 0
+        self.inbox[:] = 0
+
+    def live(self) -> Generator[simpy.Event, Any, None]:
+        """Wait a random time, update from the latest states received, send, for as long as there is power."""
+        env, wake = self.array.env, self.array.wake
+        mean = self.array.scenario.interval // MICROSECOND
+        ns_per_tick = (MILLION + self.parts_per_million) * MICROSECOND
+        priority = WAKE + self.index
+        try:
+            while True:
+                self.random = random_next(self.random)
+                yield Moment(env, random_wait(self.random, mean) * ns_per_tick // MILLION, priority)
+                wake(self)
+        except simpy.Interrupt:
+            pass
+
+
+class SimpyArray:
+    """An array of cells on a rectangular grid, wired to their eight neighbours, run by SimPy.
+
+    Attributes:
+        env: the SimPy environment; a user's own processes may live in it.
+        cells: row by row.
+    """
+
+    def __init__(self, scenario: Scenario, rule: Rule) -> None:
+        self.scenario = scenario
+        self.rule = rule
+        self.env = simpy.Environment(initial_time=0)
+        self.recording = Recording()
+        count, channels = scenario.cells, rule.channels
+        self._states = np.zeros((count, channels), rule.dtype)
+        self._inboxes = np.zeros((count, NEIGHBOURS, channels), rule.dtype)
+        self._memory = memoryview(self._inboxes.reshape(-1).view(np.uint8))
+        self._message_bytes = channels * rule.dtype.itemsize
+        self.cells = [Cell(self, i, self._states[i], self._inboxes[i]) for i in range(count)]
+        self._links = [self._links_of(i) for i in range(count)]
+        self._loss_limit = round(scenario.loss * TWO_32)
+        self._updates = np.zeros(count, np.int64)
+
+    def _links_of(self, index: int) -> list[int]:
+        """Where in the receivers' memory the states of a cell arrive: byte offsets, clockwise, for the neighbours there are."""
+        width, height = self.scenario.width, self.scenario.height
+        row, column = divmod(index, width)
+        links = []
+        for k, (down, right) in enumerate(OFFSETS):
+            y, x = row + down, column + right
+            if 0 <= y < height and 0 <= x < width:
+                slot = (k + NEIGHBOURS // 2) % NEIGHBOURS  # the sender's place as the receiver sees it
+                links.append(((y * width + x) * NEIGHBOURS + slot) * self._message_bytes)
+        return links
+
+    def plant(self, index: int) -> None:
+        """Make a cell the seed: it sends at once, and lets one mean interval pass before it updates."""
+        cell = self.cells[index]
+        cell.state[:] = self.rule.seed()
+        cell.quiet_until = self.env.now + self.scenario.interval
+        self.send(cell)
+
+    def wake(self, cell: Cell) -> None:
+        """One wake of one cell: update, then send."""
+        now = self.env.now
+        if now >= cell.quiet_until:
+            counters = self.recording.counters
+            counters.updates += 1
+            counters.evaluated_updates += cell.update()
+            self._updates[cell.index] += 1
+            self.recording.trajectory.add(now, cell.index, cell.state.tobytes())
+        self.send(cell)
+
+    def send(self, cell: Cell) -> None:
+        """Send a cell's state over all its links; each message may be lost, the others arrive after the latency."""
+        links = self._links[cell.index]
+        counters = self.recording.counters
+        counters.messages_sent += len(links)
+        if self._loss_limit:
+            draw = key(self.scenario.seed, Domain.LINK_LOSS, cell.index, cell.sent)
+            kept = [link for i, link in enumerate(links) if key(draw, Domain.LINK_LOSS, i) >= self._loss_limit]
+            counters.messages_lost += len(links) - len(kept)
+            links = kept
+        cell.sent += 1
+        message, memory, size = cell.state.tobytes(), self._memory, self._message_bytes
+
+        def arrive(_: simpy.Event) -> None:
+            for link in links:
+                memory[link : link + size] = message
+
+        Moment(self.env, self.scenario.latency, ARRIVAL, arrive)
+
+    def kill(self, kill: Kill, number: int) -> Generator[simpy.Event, Any, None]:
+        """A fault: cells lose power, and perhaps get it back."""
+        scenario = self.scenario
+        struck = kill.struck.cells(scenario.width, scenario.height, scenario.seed, number)
+        yield Moment(self.env, kill.at, FAULT)
+        for index in struck:
+            self.cells[index].stop()
+        if kill.dead_for is None:
+            return
+        yield Moment(self.env, kill.dead_for, FAULT)
+        for index in struck:
+            self.cells[index].stop()  # whatever arrived meanwhile was never in its memory
+            self.cells[index].start()
+
+    def observe(self) -> Generator[simpy.Event, Any, None]:
+        """Record the states at even times."""
+        scenario, recording = self.scenario, self.recording
+        shape = (scenario.height, scenario.width)
+        while True:
+            yield Moment(self.env, 0 if not recording.times else scenario.sample_every, OBSERVATION)
+            recording.times.append(self.env.now)
+            recording.states.append(self._states.reshape(*shape, -1).copy())
+            recording.powered.append(np.array([cell.process is not None for cell in self.cells]).reshape(shape))
+
+    def run(self, progress: Callable[[int], None] | None = None) -> Recording:
+        """Run to the scenario's end.
+
+        Args:
+            progress: called with the time in ns, once a sample.
+        """
+        scenario = self.scenario
+        for number, kill in enumerate(scenario.kills):
+            self.env.process(self.kill(kill, number))
+        for cell in self.cells:
+            cell.start()
+        self.plant(scenario.seed_cell)
+        self.env.process(self.observe())
+        step = scenario.sample_every
+        for until in range(step, scenario.duration + step, step):
+            self._run_through(min(until, scenario.duration))
+            if progress is not None:
+                progress(self.env.now)
+        self.recording.updates_per_cell = self._updates.reshape(scenario.height, scenario.width)
+        return self.recording
+
+    def _run_through(self, until: int) -> None:
+        """Everything that happens up to and at `until` (SimPy's own `until` stops before the events at that time)."""
+        end = Moment(self.env, until - self.env.now, OBSERVATION + 1)
+        self.env.run(until=end)
