@@ -11,7 +11,7 @@ RECOVERED_WITHIN = 1.25  # of the loss just before the first fault
 
 
 def place(target: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """The target on a grid, float32 [height, width, 4]: its middle on the seed cell, transparent around, cropped where the grid is smaller."""
+    """The target on a grid, float32 [height, width, 4]: its middle on the seed cell, nothing around, cropped by a smaller grid."""
     out = np.zeros((height, width, 4), np.float32)
     top, left = height // 2 - target.shape[0] // 2, width // 2 - target.shape[1] // 2
     y0, x0 = max(top, 0), max(left, 0)

@@ -56,7 +56,9 @@ class Rectangle:
         """See Struck."""
         if self.x + self.width > width or self.y + self.height > height:
             raise NcaHwError(
-                f"region {self.width}x{self.height}@{self.x},{self.y} does not lie within the {width}x{height} grid", where="kill", cure=CURE
+                f"region {self.width}x{self.height}@{self.x},{self.y} does not lie within the {width}x{height} grid",
+                where="kill",
+                cure=CURE,
             )
         return [row * width + column for row in range(self.y, self.y + self.height) for column in range(self.x, self.x + self.width)]
 

@@ -43,7 +43,8 @@ class FloatModel:
                 raise NcaHwError(f"{name} has shape {list(array.shape)}, expected {list(shape)} for {hidden} hidden units")
             if not np.isfinite(array).all():
                 bad = int(array.size - np.isfinite(array).sum())
-                raise NcaHwError(f"{name} holds {bad} values that are NaN or infinite", cure="Export the weights again before training diverged.")
+                told = f"{name} holds {bad} values that are NaN or infinite"
+                raise NcaHwError(told, cure="Export the weights again from before training diverged.")
 
 
 def seed_grid(height: int, width: int) -> Float:

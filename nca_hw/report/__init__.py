@@ -1,0 +1,1 @@
+"""What a run looks like, for people: contact sheet, animation, loss curve, terminal pictures, run.json."""

@@ -1,0 +1,55 @@
+"""The report folder of one simulated run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nca_hw.formats.files import make_folder, write_whole
+from nca_hw.report import curve, led
+from nca_hw.sim.run import Result
+
+FRAMES_MAX = 160
+SHEET_MAX = 18
+
+
+def key_moments(result: Result) -> list[int]:
+    """Samples that tell the story: growth, the eve of every fault, its strike, the restart, the way back, the end."""
+    scenario, times = result.scenario, result.recording.times
+    unit = scenario.interval
+    wanted = [0, 5 * unit, 10 * unit, 20 * unit, 40 * unit, 80 * unit, scenario.duration]
+    for kill in scenario.kills[:3]:
+        end = kill.at + (kill.dead_for or 0)
+        wanted += [kill.at - scenario.sample_every, kill.at, end, end + 5 * unit, end + 15 * unit, end + 40 * unit, end + 100 * unit]
+    within = sorted({int(np.searchsorted(times, w)) for w in wanted if 0 <= w <= times[-1]})
+    return within[:SHEET_MAX]
+
+
+def write_report(result: Result, folder: Path, record: dict[str, Any]) -> list[str]:
+    """Write contact.png, grid.webp, loss.svg (with a target) and run.json into `folder`; gives their names.
+
+    Raises:
+        NcaHwError: the folder can't be written.
+    """
+    make_folder(folder)
+    scenario, times = result.scenario, result.recording.times
+    updates = [time / scenario.interval for time in times]
+    moments = [(f"{updates[i]:g} u", result.rgba[i]) for i in key_moments(result)]
+    pixels = max(1, min(4, 240 // max(scenario.width, scenario.height)))
+    files = {"contact.png": led.contact_sheet(moments, pixels=pixels)}
+    stride = -(-len(times) // FRAMES_MAX)
+    files["grid.webp"] = led.animation(result.rgba[::stride], pixels=pixels + 1)
+    if result.losses:
+        faults = [
+            (kill.at / scenario.interval, None if kill.dead_for is None else (kill.at + kill.dead_for) / scenario.interval)
+            for kill in scenario.kills
+        ]
+        files["loss.svg"] = curve.loss_curve(updates, result.losses, faults)
+    series = {"time_updates": updates, "loss": result.losses}
+    files["run.json"] = json.dumps({**record, "series": series}, indent=1).encode() + b"\n"
+    for name, data in files.items():
+        write_whole(folder / name, data)
+    return list(files)
