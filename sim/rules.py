@@ -52,7 +52,7 @@ class IntegerRule:
 
     def seed(self) -> Array:
         """See Rule."""
-        return self.genome.seed
+        return np.asarray(self.genome.seed)
 
     def bind(self, state: Array, inbox: Array) -> Wake:
         """See Rule."""
@@ -94,7 +94,7 @@ class FloatRule:
 
     def seed(self) -> Array:
         """See Rule."""
-        return float_model.seed_grid(1, 1)[0, 0]
+        return np.asarray(float_model.seed_grid(1, 1)[0, 0])
 
     def bind(self, state: Array, inbox: Array) -> Wake:
         """See Rule."""
@@ -129,4 +129,4 @@ def codes_to_rgba(genome: Genome, states: Array) -> NDArray[np.float32]:
     """Premultiplied RGBA, float32 [..., 4], that codes [..., C] stand for; channels beyond C are 0."""
     values = reference.val(genome, states[..., :4]).astype(np.float32) / 256
     missing = 4 - values.shape[-1]
-    return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)]) if missing else values
+    return np.asarray(np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, missing)]), np.float32)

@@ -33,7 +33,7 @@ class Moment(simpy.Event):
         self._value = None
         if then is not None:
             self.callbacks.append(then)
-        env.schedule(self, priority, delay)
+        env.schedule(self, priority, delay)  # type: ignore[arg-type]  # SimPy names two priorities, and sorts by any number
 
 
 class Cell:
@@ -96,7 +96,7 @@ class SimpyArray:
         count, channels = scenario.cells, rule.channels
         self._states = np.zeros((count, channels), rule.dtype)
         self._inboxes = np.zeros((count, NEIGHBOURS, channels), rule.dtype)
-        self._memory = memoryview(self._inboxes.reshape(-1).view(np.uint8))
+        self._memory = memoryview(self._inboxes.reshape(-1).view(np.uint8).data)
         self._message_bytes = channels * rule.dtype.itemsize
         self.cells = [Cell(self, i, self._states[i], self._inboxes[i]) for i in range(count)]
         self._links = [self._links_of(i) for i in range(count)]
@@ -115,16 +115,21 @@ class SimpyArray:
                 links.append(((y * width + x) * NEIGHBOURS + slot) * self._message_bytes)
         return links
 
+    @property
+    def now(self) -> int:
+        """Simulated time, ns."""
+        return int(self.env.now)
+
     def plant(self, index: int) -> None:
         """Make a cell the seed: it sends at once, and lets one mean interval pass before it updates."""
         cell = self.cells[index]
         cell.state[:] = self.rule.seed()
-        cell.quiet_until = self.env.now + self.scenario.interval
+        cell.quiet_until = self.now + self.scenario.interval
         self.send(cell)
 
     def wake(self, cell: Cell) -> None:
         """One wake of one cell: update, then send."""
-        now = self.env.now
+        now = self.now
         if now >= cell.quiet_until:
             counters = self.recording.counters
             counters.updates += 1
@@ -172,7 +177,7 @@ class SimpyArray:
         shape = (scenario.height, scenario.width)
         while True:
             yield Moment(self.env, 0 if not recording.times else scenario.sample_every, OBSERVATION)
-            recording.times.append(self.env.now)
+            recording.times.append(self.now)
             recording.states.append(self._states.reshape(*shape, -1).copy())
             recording.powered.append(np.array([cell.process is not None for cell in self.cells]).reshape(shape))
 
@@ -193,11 +198,11 @@ class SimpyArray:
         for until in range(step, scenario.duration + step, step):
             self._run_through(min(until, scenario.duration))
             if progress is not None:
-                progress(self.env.now)
+                progress(self.now)
         self.recording.updates_per_cell = self._updates.reshape(scenario.height, scenario.width)
         return self.recording
 
     def _run_through(self, until: int) -> None:
         """Everything that happens up to and at `until` (SimPy's own `until` stops before the events at that time)."""
-        end = Moment(self.env, until - self.env.now, OBSERVATION + 1)
+        end = Moment(self.env, until - self.now, OBSERVATION + 1)
         self.env.run(until=end)

@@ -7,6 +7,7 @@ import sys
 from typing import NoReturn
 
 import rich_click as click
+from click.exceptions import Exit
 
 from nca_hw import __version__
 from nca_hw.errors import ExitCode, NcaHwError
@@ -58,7 +59,7 @@ def main() -> NoReturn:
     except NcaHwError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except click.exceptions.Exit as error:
+    except Exit as error:
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()

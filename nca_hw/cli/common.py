@@ -13,16 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
+from click import get_current_context
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from nca_hw.core.genome import Genome
     from nca_hw.sim.regions import Struck
 
+Time = Callable[[int], int]  # from the mean interval in ns to ns
+
 CELLS_MAX = 4_000_000
 _WORDS = "nca_hw.words"
 
 
-class GridType(click.ParamType):
+class GridType(click.ParamType[tuple[int, int]]):
     """`WIDTHxHEIGHT`, in cells: (width, height)."""
 
     name = "WIDTHxHEIGHT"
@@ -40,7 +44,7 @@ class GridType(click.ParamType):
         return width, height
 
 
-class FractionType(click.ParamType):
+class FractionType(click.ParamType[float]):
     """A percentage `30%` or a fraction `0.3`: 0..1."""
 
     name = "PERCENT"
@@ -55,16 +59,16 @@ class FractionType(click.ParamType):
         return float(match[1]) / (100 if match[2] else 1)
 
 
-class TimeType(click.ParamType):
+class TimeType(click.ParamType[Time]):
     """A time in seconds (`20`, `20s`, `5ms`) or in mean updates of a cell (`200u`): a function from the interval in ns to ns."""
 
     name = "TIME"
     _UNITS = {"": 1e9, "s": 1e9, "ms": 1e6, "us": 1e3}  # noqa: RUF012
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Callable[[int], int]:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Time:
         """Words to a time."""
-        if callable(value):
-            return value
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]
         match = re.fullmatch(r"(\d+(?:\.\d+)?)(u|s|ms|us|)", value)
         if match is None or float(match[1]) > 1e9:
             self.fail(f"{value!r} is no time. Write seconds (20, 20s, 5ms) or mean updates (200u).", param, ctx)
@@ -75,7 +79,7 @@ class TimeType(click.ParamType):
         return lambda interval: nanoseconds
 
 
-class StruckType(click.ParamType):
+class StruckType(click.ParamType["Struck"]):
     """Cells to strike: a count, a percentage, or a region."""
 
     name = "COUNT|PERCENT|WxH@X,Y"
@@ -128,10 +132,10 @@ class Command(click.RichCommand):
 
 def replay() -> str:
     """The command line that repeats the running command, environment variables included; without --json and --report."""
-    ctx = click.get_current_context()
+    ctx = get_current_context()
     words = list(ctx.meta[_WORDS])
     for parameter in ctx.command.params:
-        if ctx.get_parameter_source(parameter.name or "") is click.core.ParameterSource.ENVIRONMENT:
+        if ctx.get_parameter_source(parameter.name or "") is ParameterSource.ENVIRONMENT:
             words += [parameter.opts[0], str(parameter.resolve_envvar_value(ctx))]
     kept: list[str] = []
     skip_value = False

@@ -25,10 +25,8 @@ def command(source: Path, output: Path, layout: str, as_json: bool) -> None:
     from nca_hw.formats import weights
 
     raw = weights.read(source)
-    if layout in ("blocked", "interleaved"):
-        raw = replace(raw, layout=layout)
     try:
-        found, evidence = find_layout(raw)
+        found, evidence = find_layout(raw, layout)
     except NcaHwError as error:
         raise NcaHwError(error.what, where=source, cure=error.cure) from None
     model = to_model(raw, found)

@@ -47,8 +47,6 @@ def command(
 
     make_folder(output.parent)
     raw = weights.read(source)
-    if layout in ("blocked", "interleaved"):
-        raw = replace(raw, layout=layout)
     picture = None if target is None else load_picture(target)
     height, width = (48, 48) if picture is None else picture.shape[:2]
     canvas = (height + PADDING, width + PADDING)
@@ -57,7 +55,7 @@ def command(
         hashes={"weights": raw.sha256},
     )  # fmt: skip
     try:
-        found, _ = find_layout(raw)
+        found, _ = find_layout(raw, layout)
         model = to_model(raw, found)
         png = b"" if picture is None else to_png_bytes(picture)
         genome = quantize(model, target_png=png, canvas=canvas, provenance=provenance, seed=seed)

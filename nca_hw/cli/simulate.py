@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,6 @@ from nca_hw.cli import common
 
 if TYPE_CHECKING:
     from nca_hw.sim.regions import Struck
-
-Time = Callable[[int], int]
 
 
 @click.command(cls=common.Command, short_help="Grow, kill and regrow a pattern on a simulated array.")
@@ -33,8 +30,8 @@ Time = Callable[[int], int]
 @click.option("--report", type=common.FILE, help="Folder for pictures and run.json.  [default: out/GENOME-GRID-seedSEED]")
 @common.json_option
 def command(
-    genome: str, grid: tuple[int, int], kill: Struck | None, kill_at: Time, restart_after: Time, no_restart: bool, duration: Time,
-    interval: Time, seed: int, loss: float, latency: Time, clock_spread: float, fail_above: float | None, report: Path | None,
+    genome: str, grid: tuple[int, int], kill: Struck | None, kill_at: common.Time, restart_after: common.Time, no_restart: bool,
+    duration: common.Time, interval: common.Time, seed: int, loss: float, latency: common.Time, clock_spread: float, fail_above: float | None, report: Path | None,
     as_json: bool,
 ) -> None:  # fmt: skip
     """Simulate one array of independent cells.

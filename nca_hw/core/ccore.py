@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +21,7 @@ class CCell:
     def __init__(self, genome: Genome) -> None:
         self.genome = genome
         decode = np.append(genome.decode, genome.decode[-1]).astype(np.int16)
-        self._arrays = {  # kept alive for the C struct that points into them
+        self._arrays: dict[str, NDArray[Any]] = {  # kept alive for the C struct that points into them
             "w1": np.ascontiguousarray(genome.w1.T), "b1": np.ascontiguousarray(genome.b1), "w2": np.ascontiguousarray(genome.w2),
             "b2": np.ascontiguousarray(genome.b2), "m2": np.ascontiguousarray(genome.m2), "decode": decode,
         }  # fmt: skip

@@ -9,9 +9,8 @@ import numpy as np
 from nca_hw.core import model as float_model
 from nca_hw.core.model import CHANNELS, KERNELS, FloatModel
 from nca_hw.errors import NcaHwError
-from nca_hw.formats.weights import Layout, Weights
+from nca_hw.formats.weights import LAYOUTS, Layout, Weights
 
-LAYOUTS: tuple[Layout, ...] = ("blocked", "interleaved")
 STEPS = 96
 CANVAS = (72, 72)
 EXPLODED = 1000.0
@@ -51,12 +50,15 @@ def grow(weights: Weights, layout: Layout, seed: int = 0) -> Growth:
     return Growth(layout, None, "stands")
 
 
-def find_layout(weights: Weights) -> tuple[Layout, list[Growth]]:
-    """The layout in which the model grows and stands, with the evidence.
+def find_layout(weights: Weights, stated: str = "auto") -> tuple[Layout, list[Growth]]:
+    """The layout in which the model grows and stands, with the evidence; or the one that the user or the file states.
 
     Raises:
         NcaHwError: none stands, or both do.
     """
+    for layout in LAYOUTS:
+        if layout == stated:
+            return layout, []
     if weights.layout is not None:
         return weights.layout, []
     evidence = [grow(weights, layout) for layout in LAYOUTS]

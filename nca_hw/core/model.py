@@ -72,7 +72,7 @@ def perceive(states: Float) -> Float:
 
     sx = (at(-1, 1) - at(-1, -1)) + 2 * (at(0, 1) - at(0, -1)) + (at(1, 1) - at(1, -1))
     sy = (at(1, -1) - at(-1, -1)) + 2 * (at(1, 0) - at(-1, 0)) + (at(1, 1) - at(-1, 1))
-    return np.concatenate([states, sx / 8, sy / 8], axis=-1)
+    return np.asarray(np.concatenate([states, sx / 8, sy / 8], axis=-1), np.float32)
 
 
 def hidden_activity(model: FloatModel, perception: Float) -> Float:

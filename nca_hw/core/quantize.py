@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from nca_hw.core import model as float_model
 from nca_hw.core.genome import VALUE_MAX, Genome, Provenance, companded_table
@@ -92,5 +95,5 @@ def assemble(model: FloatModel, *, s1: int, target_png: bytes = b"", provenance:
     )  # fmt: skip
 
 
-def _round(values: Float, dtype: type[np.int8] | type[np.int16], limit: int) -> np.ndarray:  # type: ignore[type-arg]
+def _round(values: Float, dtype: type[np.int8] | type[np.int16], limit: int) -> NDArray[Any]:
     return np.clip(np.round(values), -limit, limit).astype(dtype)

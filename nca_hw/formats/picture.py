@@ -59,7 +59,7 @@ def to_png_bytes(picture: Picture) -> bytes:
     colour = np.divide(picture[..., :3], alpha, out=np.zeros(picture[..., :3].shape, np.float64), where=visible)
     straight = np.concatenate([np.clip(colour, 0, 1), alpha], axis=-1)
     out = io.BytesIO()
-    Image.fromarray(np.round(straight * 255).astype(np.uint8), "RGBA").save(out, "PNG", optimize=False, compress_level=9)
+    Image.fromarray(np.round(straight * 255).astype(np.uint8)).save(out, "PNG", optimize=False, compress_level=9)
     return out.getvalue()
 
 

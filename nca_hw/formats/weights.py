@@ -19,6 +19,7 @@ from nca_hw.formats.files import write_whole
 
 Layout = Literal["blocked", "interleaved"]
 PERCEPTION, CHANNELS = 48, 16
+LAYOUTS: tuple[Layout, ...] = ("blocked", "interleaved")
 SIZE_LIMIT = 64 << 20
 KNOWN = "Known: the article's web-demo JSON, and .npz with w1 [48, H], b1 [H], w2 [H, 16] and optional b2 [16]."
 
