@@ -160,18 +160,21 @@ def versions() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def progress(what: str, total: float) -> Iterator[Callable[[float], None]]:
-    """A progress bar with ETA on stderr; silent where stderr is no terminal or CI is set. Yields a function of what is done so far."""
+def progress(what: str, total: float) -> Iterator[Callable[..., None]]:
+    """A progress bar with ETA on stderr; silent where stderr is no terminal or CI is set.
+
+    Yields a function of what is done so far and, if there is more to tell, a few words.
+    """
     if not sys.stderr.isatty() or os.environ.get("CI"):
-        yield lambda done: None
+        yield lambda done, words="": None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.fields[words]}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        task = bar.add_task(what, total=total, words="")
+        yield lambda done, words="": bar.update(task, completed=done, words=words)
 
 
 def table(rows: list[tuple[str, object]]) -> None:

@@ -1,0 +1,77 @@
+"""`nca-hw doctor`: what is there, what is missing on this machine, and the line that installs it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import rich_click as click
+
+from nca_hw.cli import common
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that commands need. `found` is its version or what it answered, None if it is missing."""
+
+    thing: str
+    needed_for: str
+    found: str | None
+    cure: str
+    optional: bool = False
+
+
+def _package(name: str) -> Callable[[], str | None]:
+    def version() -> str | None:
+        return importlib.metadata.version(name) if importlib.util.find_spec(name) else None
+
+    return version
+
+
+def _core() -> str | None:
+    try:
+        from nca_hw.core import ccore, reference
+        from nca_hw.core.genome import load
+
+        genome = load()
+    except ImportError:
+        return None
+    seed = genome.seed[None]
+    new, _ = ccore.CCell(genome).wake(seed, seed[:, None].repeat(8, 1))
+    expected, _ = reference.wake(genome, seed, seed[:, None].repeat(8, 1))
+    return "equals the reference" if (new == expected).all() else None
+
+
+REINSTALL = "pip install --force-reinstall nca-hw"
+CHECKS: list[tuple[str, str, Callable[[], str | None], str, bool]] = [
+    ("C core", "simulate, verify", _core, REINSTALL, False),
+    ("simpy", "simulate", _package("simpy"), "pip install simpy", False),
+    ("ziglang", "build (the compiler)", _package("ziglang"), "pip install ziglang==0.17.1", False),
+    ("unicorn", "verify (the emulated CPU)", _package("unicorn"), "pip install unicorn", False),
+    ("torch", "train", _package("torch"), "pip install 'nca-hw[train]'", True),
+]
+
+
+def examine() -> list[Finding]:
+    """Look for everything that commands need."""
+    return [Finding(thing, needed_for, check(), cure, optional) for thing, needed_for, check, cure, optional in CHECKS]
+
+
+@click.command(cls=common.Command, short_help="What is missing on this machine, and the line that installs it.")
+@common.json_option
+def command(as_json: bool) -> None:
+    """Check this machine: exit code 3 if something that is not optional is missing."""
+    from nca_hw.errors import ToolMissing
+
+    findings = examine()
+    if as_json:
+        common.emit("doctor", {"findings": [asdict(finding) for finding in findings]})
+    else:
+        for f in findings:
+            mark = "ok" if f.found else "--" if f.optional else "MISSING"
+            click.echo(f"{mark:8s}{f.thing:10s}{f.needed_for:28s}{f.found or f.cure}")
+    missing = [f for f in findings if not f.found and not f.optional]
+    if missing:
+        raise ToolMissing(f"missing: {', '.join(f.thing for f in missing)}", cure="; ".join(f.cure for f in missing))

@@ -1,0 +1,155 @@
+"""The commands as a user meets them: results on stdout, talk on stderr, exit codes, one clear message for bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from genome_strategies import shipped_size_genome
+from PIL import Image
+
+from nca_hw.formats.picture import to_png_bytes
+
+QUICK = ["--grid", "12x12", "--duration", "20u", "--kill-at", "10u", "--restart-after", "2u"]
+
+
+def run(*words: str | Path, cwd: Path, code: int = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """The installed command itself; a traceback is never an answer."""
+    done = subprocess.run(
+        ["nca-hw", *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=300, env={**os.environ, **(env or {})}, check=False
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture
+def genome(tmp_path: Path) -> Path:
+    """A random genome with a small target."""
+    picture = np.zeros((8, 8, 4), np.float32)
+    picture[2:6, 2:6] = (0, 0.5, 0, 1)
+    path = tmp_path / "random.genome"
+    shipped_size_genome(target=to_png_bytes(picture)).save(path)
+    return path
+
+
+def test_simulate_prints_one_json_document_with_the_promised_keys(tmp_path: Path, genome: Path) -> None:
+    done = run("simulate", genome, *QUICK, "--kill", "30%", "--seed", "5", "--json", cwd=tmp_path)
+    document = json.loads(done.stdout)
+    assert document["schema"] == "nca-hw/simulate/1"
+    assert {"seed", "grid", "loss_before", "loss", "recovered", "recovery_updates", "updates", "evaluated_updates", "messages_sent",
+            "messages_lost", "trajectory_hash", "report", "replay"} <= set(document)  # fmt: skip
+    assert (document["seed"], document["grid"]) == (5, "12x12")
+    assert document["loss_before"] > 0
+
+
+def test_the_replay_line_repeats_the_run_environment_included(tmp_path: Path, genome: Path) -> None:
+    done = run("simulate", genome, *QUICK, "--kill", "5x5@2,2", "--loss", "10%", "--json", cwd=tmp_path, env={"NCA_HW_SIMULATE_SEED": "9"})
+    first = json.loads(done.stdout)
+    words = first["replay"].split()
+    assert words[0] == "nca-hw"
+    again = json.loads(run(*words[1:], "--json", "--report", tmp_path / "other", cwd=tmp_path).stdout)
+    assert again["seed"] == 9
+    assert again["trajectory_hash"] == first["trajectory_hash"]
+
+
+def test_the_report_holds_pictures_a_curve_and_the_record(tmp_path: Path, genome: Path) -> None:
+    run("simulate", genome, *QUICK, "--kill", "50", "--report", tmp_path / "report", cwd=tmp_path)
+    report = tmp_path / "report"
+    assert sorted(path.name for path in report.iterdir()) == ["contact.png", "grid.webp", "loss.svg", "run.json"]
+    with Image.open(report / "contact.png") as sheet:
+        assert sheet.width > 100
+    with Image.open(report / "grid.webp") as movie:
+        assert movie.n_frames == 21  # type: ignore[attr-defined]
+    record = json.loads((report / "run.json").read_text())
+    assert len(record["series"]["loss"]) == 21
+    assert record["genome_hash"] == shipped_size_genome().cell_hash
+    assert "</svg>" in (report / "loss.svg").read_text()
+
+
+def test_a_missed_limit_exits_with_one_and_says_how_to_replay(tmp_path: Path, genome: Path) -> None:
+    done = run("simulate", genome, *QUICK, "--fail-above", "0.0000001", cwd=tmp_path, code=1)
+    assert re.search(r"pattern loss at the end is \d+\.\d+, the stated limit is 1e-07", done.stderr)
+    assert "nca-hw simulate" in done.stderr
+    run("simulate", genome, *QUICK, "--fail-above", "1000", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--grid", "0x40"], "allowed are 1 to"),
+        (["--grid", "forty"], "Write WIDTHxHEIGHT"),
+        (["--kill", "130%"], "allowed are 0% to 100%"),
+        (["--kill", "9x9@9,9"], "does not lie within"),
+        (["--loss", "2"], "0% to 100%"),
+        (["--kill-at", "soon"], "200u"),
+        (["--kill", "3", "--kill-at", "99u"], "never happens"),
+        (["--restart-afte", "3"], "--restart-after"),
+        (["--seed", "-1"], "0<=x<=4294967295"),
+    ],
+)
+def test_bad_options_are_refused_before_anything_is_written(tmp_path: Path, genome: Path, words: list[str], message: str) -> None:
+    workplace = tmp_path / "workplace"
+    workplace.mkdir()
+    done = run("simulate", genome, *QUICK, *words, cwd=workplace, code=2)
+    assert message in done.stderr.replace("\n", " ")
+    assert not list(workplace.rglob("*.*"))
+
+
+def test_a_flipped_byte_in_a_genome_is_one_message_naming_the_file(tmp_path: Path, genome: Path) -> None:
+    raw = bytearray(genome.read_bytes())
+    raw[3000] ^= 4
+    genome.write_bytes(bytes(raw))
+    for command in ("simulate", "show"):
+        done = run(command, genome, cwd=tmp_path, code=2)
+        assert f"{genome}: is damaged" in done.stderr
+        assert not done.stdout
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, genome: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = run("simulate", genome, *QUICK, "--report", tmp_path / "file" / "report", cwd=tmp_path, code=2)
+    assert "file/report: can't be written" in done.stderr
+
+
+def test_a_misspelt_command_is_told_the_nearest(tmp_path: Path) -> None:
+    assert "Did you mean 'simulate'?" in run("simulat", cwd=tmp_path, code=2).stderr
+
+
+def test_help_lists_every_command(tmp_path: Path) -> None:
+    text = run("--help", cwd=tmp_path).stdout
+    for command in ("import", "train", "quantize", "show", "simulate", "build", "verify", "boards", "doctor"):
+        assert re.search(rf"\b{command}\b", text), command
+
+
+def test_import_quantize_show_and_simulate_make_one_way(tmp_path: Path, published: Path) -> None:
+    imported = json.loads(run("import", published / "ex3_eye.json", "-o", "eye.npz", "--json", cwd=tmp_path).stdout)
+    assert imported["layout"] == "blocked"
+    assert imported["evidence"]["interleaved"].startswith("exploded")
+    words = ["quantize", "eye.npz", "--target", published / "target_eye.png", "-o", "eye.genome", "--licence", "CC BY 4.0", "--json"]
+    made = json.loads(run(*words, cwd=tmp_path).stdout)
+    assert made["int8_loss_at_150"] < 0.005
+    assert made["float_loss_at_150"] < 0.005
+    card = json.loads(run("show", "eye.genome", "--json", cwd=tmp_path).stdout)
+    assert card["genome_hash"] == made["genome_hash"]
+    assert card["licence"] == "CC BY 4.0"
+    assert card["quality"]["int8_loss_at_150"] == made["int8_loss_at_150"]
+
+
+def test_weights_of_no_known_format_leave_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "weights.bin").write_bytes(b"\x93what is this")
+    for command in ("import", "quantize"):
+        done = run(command, "weights.bin", "-o", "out.x", cwd=tmp_path, code=2)
+        assert "weights.bin: is of no known weight format" in done.stderr
+        assert "web-demo JSON" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["weights.bin"]
+
+
+def test_show_paints_the_picture_where_colour_is_wanted(tmp_path: Path, genome: Path) -> None:
+    assert "\u2580" in run("show", genome, cwd=tmp_path, env={"FORCE_COLOR": "1"}).stdout
+    assert "\x1b" not in run("show", genome, cwd=tmp_path, env={"NO_COLOR": "1"}).stdout
