@@ -13,15 +13,15 @@ import numpy as np
 import simpy
 
 from nca_hw.core.genome import NEIGHBOURS
-from nca_hw.core.reference import random_next, random_start, random_wait
+from nca_hw.core.reference import random_next
+from nca_hw.sim.plan import MILLION, draw
 from nca_hw.sim.recording import Recording
 from nca_hw.sim.rules import Array, Rule
-from nca_hw.sim.scenario import MICROSECOND, Kill, Scenario
-from nca_hw.sim.streams import TWO_32, Domain, key
+from nca_hw.sim.scenario import Scenario
+from nca_hw.sim.streams import Domain, key
 
 FAULT, WAKE, ARRIVAL, OBSERVATION = 2, 16, 1 << 40, 1 << 41  # priorities; a wake's is WAKE + cell
 OFFSETS = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))  # row, column; clockwise from the north
-MILLION = 1_000_000
 
 
 class Moment(simpy.Event):
@@ -40,15 +40,13 @@ class Cell:
     """One automaton: what it knows, and the process that wakes it."""
 
     def __init__(self, array: SimpyArray, index: int, state: Array, inbox: Array) -> None:
-        scenario = array.scenario
-        spread = round(scenario.rate_spread * MILLION)
         self.array = array
         self.index = index
         self.state = state  # [C], this cell's own
         self.inbox = inbox  # [8, C], what it has received
         self.update = array.rule.bind(state, inbox)
-        self.random = random_start(scenario.seed, index)
-        self.parts_per_million = (key(scenario.seed, Domain.CLOCK_RATE, index) * (2 * spread + 1) >> 32) - spread
+        self.random = int(array.plan.random[index])
+        self.tick = int(array.plan.tick[index])  # length of a thousand ticks, ps
         self.quiet_until = 0  # a new seed waits until its neighbours have heard it
         self.sent = 0
         self.process: simpy.Process | None = None
@@ -68,13 +66,11 @@ class Cell:
     def live(self) -> Generator[simpy.Event, Any, None]:
         """Wait a random time, update from the latest states received, send, for as long as there is power."""
         env, wake = self.array.env, self.array.wake
-        mean = self.array.scenario.interval // MICROSECOND
-        ns_per_tick = (MILLION + self.parts_per_million) * MICROSECOND
-        priority = WAKE + self.index
+        waits, tick, priority = self.array.waits, self.tick, WAKE + self.index
         try:
             while True:
                 self.random = random_next(self.random)
-                yield Moment(env, random_wait(self.random, mean) * ns_per_tick // MILLION, priority)
+                yield Moment(env, waits[self.random >> 20] * tick // MILLION, priority)
                 wake(self)
         except simpy.Interrupt:
             pass
@@ -90,6 +86,8 @@ class SimpyArray:
 
     def __init__(self, scenario: Scenario, rule: Rule) -> None:
         self.scenario = scenario
+        self.plan = draw(scenario)
+        self.waits: list[int] = self.plan.waits.tolist()
         self.rule = rule
         self.env = simpy.Environment(initial_time=0)
         self.recording = Recording()
@@ -100,11 +98,10 @@ class SimpyArray:
         self._message_bytes = channels * rule.dtype.itemsize
         self.cells = [Cell(self, i, self._states[i], self._inboxes[i]) for i in range(count)]
         self._links = [self._links_of(i) for i in range(count)]
-        self._loss_limit = round(scenario.loss * TWO_32)
         self._updates = np.zeros(count, np.int64)
 
-    def _links_of(self, index: int) -> list[int]:
-        """Where in the receivers' memory the states of a cell arrive: byte offsets, clockwise, for the neighbours there are."""
+    def _links_of(self, index: int) -> list[tuple[int, int]]:
+        """The links of a cell, clockwise: their direction, and where in the receiver's memory its state arrives, as a byte offset."""
         width, height = self.scenario.width, self.scenario.height
         row, column = divmod(index, width)
         links = []
@@ -112,7 +109,7 @@ class SimpyArray:
             y, x = row + down, column + right
             if 0 <= y < height and 0 <= x < width:
                 slot = (k + NEIGHBOURS // 2) % NEIGHBOURS  # the sender's place as the receiver sees it
-                links.append(((y * width + x) * NEIGHBOURS + slot) * self._message_bytes)
+                links.append((k, ((y * width + x) * NEIGHBOURS + slot) * self._message_bytes))
         return links
 
     @property
@@ -143,33 +140,27 @@ class SimpyArray:
         links = self._links[cell.index]
         counters = self.recording.counters
         counters.messages_sent += len(links)
-        if self._loss_limit:
-            draw = key(self.scenario.seed, Domain.LINK_LOSS, cell.index, cell.sent)
-            kept = [link for i, link in enumerate(links) if key(draw, Domain.LINK_LOSS, i) >= self._loss_limit]
-            counters.messages_lost += len(links) - len(kept)
-            links = kept
+        if limit := self.plan.loss_limit:
+            number = key(self.scenario.seed, Domain.LINK_LOSS, cell.index, cell.sent)
+            links = [link for link in links if key(number, Domain.LINK_LOSS, link[0]) >= limit]
+            counters.messages_lost += len(self._links[cell.index]) - len(links)
         cell.sent += 1
         message, memory, size = cell.state.tobytes(), self._memory, self._message_bytes
 
         def arrive(_: simpy.Event) -> None:
-            for link in links:
-                memory[link : link + size] = message
+            for _, at in links:
+                memory[at : at + size] = message
 
         Moment(self.env, self.scenario.latency, ARRIVAL, arrive)
 
-    def kill(self, kill: Kill, number: int) -> Generator[simpy.Event, Any, None]:
-        """A fault: cells lose power, and perhaps get it back."""
-        scenario = self.scenario
-        struck = kill.struck.cells(scenario.width, scenario.height, scenario.seed, number)
-        yield Moment(self.env, kill.at, FAULT)
-        for index in struck:
-            self.cells[index].stop()
-        if kill.dead_for is None:
-            return
-        yield Moment(self.env, kill.dead_for, FAULT)
-        for index in struck:
-            self.cells[index].stop()  # whatever arrived meanwhile was never in its memory
-            self.cells[index].start()
+    def cut_power(self) -> Generator[simpy.Event, Any, None]:
+        """The planned faults: cells lose power, and perhaps get it back."""
+        for cut in self.plan.power_cuts:
+            yield Moment(self.env, cut.time - self.now, FAULT)
+            for index in cut.cells:
+                self.cells[index].stop()  # at a restart too: whatever arrived meanwhile was never in its memory
+                if cut.on:
+                    self.cells[index].start()
 
     def observe(self) -> Generator[simpy.Event, Any, None]:
         """Record the states at even times."""
@@ -188,8 +179,7 @@ class SimpyArray:
             progress: called with the time in ns, once a sample.
         """
         scenario = self.scenario
-        for number, kill in enumerate(scenario.kills):
-            self.env.process(self.kill(kill, number))
+        self.env.process(self.cut_power())
         for cell in self.cells:
             cell.start()
         self.plant(scenario.seed_cell)

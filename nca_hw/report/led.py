@@ -24,7 +24,7 @@ def picture(rgba: NDArray[np.float32], pixels: int = 6) -> Image.Image:
     """One state of the array, [height, width, 4], every cell a square of `pixels`, with a dark line between cells."""
     light = to_light(rgba)
     big = np.repeat(np.repeat(light, pixels, 0), pixels, 1)
-    if pixels >= 4:
+    if pixels >= 6:
         big[pixels - 1 :: pixels] = 0
         big[:, pixels - 1 :: pixels] = 0
     return Image.fromarray(big)
