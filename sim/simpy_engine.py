@@ -21,6 +21,7 @@ from nca_hw.sim.scenario import Scenario
 from nca_hw.sim.streams import Domain, key
 
 FAULT, WAKE, ARRIVAL, OBSERVATION = 2, 16, 1 << 40, 1 << 41  # priorities; a wake's is WAKE + cell
+SEED_QUIET = 2  # docs/spec.md section 5
 OFFSETS = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))  # row, column; clockwise from the north
 
 
@@ -47,7 +48,7 @@ class Cell:
         self.update = array.rule.bind(state, inbox)
         self.random = int(array.plan.random[index])
         self.tick = int(array.plan.tick[index])  # length of a thousand ticks, ps
-        self.quiet_until = 0  # a new seed waits until its neighbours have heard it
+        self.quiet = 0  # wakes that pass without an update: a new seed waits until its neighbours have heard it
         self.sent = 0
         self.process: simpy.Process | None = None
 
@@ -62,6 +63,7 @@ class Cell:
             self.process = None
         self.state[:] = 0
         self.inbox[:] = 0
+        self.quiet = 0
 
     def live(self) -> Generator[simpy.Event, Any, None]:
         """Wait a random time, update from the latest states received, send, for as long as there is power."""
@@ -118,21 +120,22 @@ class SimpyArray:
         return int(self.env.now)
 
     def plant(self, index: int) -> None:
-        """Make a cell the seed: it sends at once, and lets one mean interval pass before it updates."""
+        """Make a cell the seed: it sends at once, and lets two wakes pass before it updates."""
         cell = self.cells[index]
         cell.state[:] = self.rule.seed()
-        cell.quiet_until = self.now + self.scenario.interval
+        cell.quiet = SEED_QUIET
         self.send(cell)
 
     def wake(self, cell: Cell) -> None:
         """One wake of one cell: update, then send."""
-        now = self.now
-        if now >= cell.quiet_until:
+        if cell.quiet:
+            cell.quiet -= 1
+        else:
             counters = self.recording.counters
             counters.updates += 1
             counters.evaluated_updates += cell.update()
             self._updates[cell.index] += 1
-            self.recording.trajectory.add(now, cell.index, cell.state.tobytes())
+            self.recording.trajectory.add(self.now, cell.index, cell.state.tobytes())
         self.send(cell)
 
     def send(self, cell: Cell) -> None:

@@ -16,7 +16,8 @@
  *
  * state       C codes, replaced by the new state
  * neighbours  8 states of C codes, one after the other, clockwise from the north; absent neighbours are 0
- * perception  scratch, P codes; where the first kernel is the identity it may begin at `state` and so cost C bytes less
+ * perception  scratch, P codes; where the first kernel is the identity and no other looks at the cell itself, it may begin at `state`
+ *             and so cost C bytes less
  * output      scratch, C accumulators
  *
  * Returns 1 if the network was evaluated, 0 if the cell is dead among dead neighbours.

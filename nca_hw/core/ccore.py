@@ -22,14 +22,13 @@ class CCell:
         self.genome = genome
         decode = np.append(genome.decode, genome.decode[-1]).astype(np.int16)
         self._arrays: dict[str, NDArray[Any]] = {  # kept alive for the C struct that points into them
-            "w1": np.ascontiguousarray(genome.w1.T), "b1": np.ascontiguousarray(genome.b1), "w2": np.ascontiguousarray(genome.w2),
-            "b2": np.ascontiguousarray(genome.b2), "m2": np.ascontiguousarray(genome.m2), "decode": decode,
+            "units": genome.units,
+            "b2": np.ascontiguousarray(genome.b2), "m2": np.ascontiguousarray(genome.m2), "taps": genome.taps, "decode": decode,
         }  # fmt: skip
         self.struct = ffi.new("nca_genome *")
         for name, array in self._arrays.items():
             setattr(self.struct, name, ffi.from_buffer("int8_t[]" if array.dtype == np.int8 else "int16_t[]", array))
         self.struct.hidden = genome.hidden
-        self.struct.kernel = [int(k) for k in genome.kernels] + [0] * (4 - len(genome.kernels))
         self.struct.kernels = len(genome.kernels)
         self.struct.channels = genome.channels
         self.struct.alpha = genome.alpha

@@ -37,6 +37,13 @@ class Kernel(enum.IntEnum):
     LAPLACIAN = 3
 
 
+# Taps of the kernels: the neighbours clockwise from the north, then the cell itself; in 1/16 of a value. Source: docs/spec.md section 3.
+TAPS = {
+    Kernel.IDENTITY: (0, 0, 0, 0, 0, 0, 0, 0, 16),
+    Kernel.SOBEL_X: (0, 2, 4, 2, 0, -2, -4, -2, 0),
+    Kernel.SOBEL_Y: (-4, -2, 0, 2, 4, 2, 0, -2, 0),
+    Kernel.LAPLACIAN: (2, 1, 2, 1, 2, 1, 2, 1, -12),
+}
 DEFAULT_KERNELS = (Kernel.IDENTITY, Kernel.SOBEL_X, Kernel.SOBEL_Y)
 
 
@@ -110,6 +117,17 @@ class Genome:
     def perception(self) -> int:
         """P = K C."""
         return len(self.kernels) * self.channels
+
+    @property
+    def taps(self) -> NDArray[np.int8]:
+        """Taps of the kernels, int8 [K, 9]: the neighbours clockwise from the north, the cell itself; in 1/16 of a value."""
+        return np.array([TAPS[kernel] for kernel in self.kernels], np.int8)
+
+    @property
+    def units(self) -> NDArray[np.int8]:
+        """What a hidden unit is, one after the other as the C core reads it, int8 [H, 2 + P + C]: b1 (lower byte first), row of W1, row of W2."""
+        b1 = self.b1.astype("<i2").view(np.int8).reshape(self.hidden, 2)
+        return np.ascontiguousarray(np.concatenate([b1, self.w1.T, self.w2], axis=1))
 
     @property
     def cell_hash(self) -> str:

@@ -1,0 +1,1 @@
+"""Emulation: the firmware image itself, on an emulated CPU."""

@@ -1,0 +1,23 @@
+"""`nca-hw boards`: what can be built for."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+from nca_hw.cli import common
+
+
+@click.command(cls=common.Command, short_help="The boards that firmware can be built for.")
+@common.json_option
+def command(as_json: bool) -> None:
+    """List the known boards and how far each was proved: compiled, emulated, or flashed."""
+    from nca_hw.formats.boards import bundled_boards, load_board
+
+    boards = [load_board(name) for name in bundled_boards()]
+    if as_json:
+        common.emit("boards", {"boards": [board.model_dump() for board in boards]})
+        return
+    for board in boards:
+        pins = ", ".join(f"{purpose.removesuffix('.pin')} {pin}" for purpose, pin in board.pins().items())
+        click.echo(f"{board.name:12s}{board.status:10s}{board.title}")
+        click.echo(f"{'':22s}flash {board.memory.flash:,d} B, RAM {board.memory.ram:,d} B; pins: {pins}")

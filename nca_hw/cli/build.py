@@ -1,0 +1,39 @@
+"""`nca-hw build`: firmware."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from nca_hw.cli import common
+
+
+@click.command(cls=common.Command, short_help="Firmware for a board: ELF, BIN, UF2, map, sizes against the budgets.")
+@common.genome_argument
+@click.option("--board", default="rp2040", show_default=True, help="Name of a board (see 'nca-hw boards'), or a board file of your own.")
+@click.option("-o", "--output", type=common.FILE, help="Folder to write.  [default: out/GENOME-BOARD]")
+@common.json_option
+def command(genome: str, board: str, output: Path | None, as_json: bool) -> None:
+    """Render GENOME into C firmware for a board, compile it, and check it against the board's budgets."""
+    from nca_hw.firmware.build import build, write
+    from nca_hw.formats.boards import load_board
+
+    target = load_board(board)
+    made = build(common.load_genome(genome), target)
+    folder = output or Path("out") / f"{Path(genome).stem}-{target.name}"
+    paths = write(made, folder)
+    sizes = made.sizes()
+    if as_json:
+        common.emit("build", {**sizes, "files": [str(path) for path in paths]})
+        return
+    rows: list[tuple[str, object]] = [(f"ROM: {part}", f"{size:6,d} B") for part, size in made.image.parts.items()]
+    rows += [
+        ("ROM", f"{sizes['rom_bytes']:6,d} B of {target.budget.rom:,d} B"),
+        ("cell RAM", f"{sizes['cell_ram_bytes']:6,d} B of {target.budget.cell_ram:,d} B"),
+        ("static RAM", f"{sizes['static_ram_bytes']:6,d} B"),
+        ("worst-case stack", f"{sizes['stack_bytes']:6,d} B"),
+        ("image", sizes["image_sha256"]),
+        ("written", f"{folder}/ (nca-hw.uf2, .elf, .bin, .map, size.json, platformio/)"),
+    ]
+    common.table(rows)

@@ -1,0 +1,78 @@
+"""Genome and board to C sources. Templates are C with holes for data; nothing here decides what the code does."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nca_hw import __version__
+from nca_hw.core.genome import Genome, Kernel
+from nca_hw.formats.boards import Board
+
+CORE = ("cell.h", "cell.c", "link.h", "link.c", "board.h")
+COMPILED = ("boot2.S", "start.c", "board.c", "main.c", "cell.c", "link.c", "genome.c")
+
+
+def sources(genome: Genome, board: Board) -> dict[str, str]:
+    """All sources of an image, name to text: the core unchanged, the rest rendered."""
+    import jinja2
+
+    folder = Path(str(resources.files("nca_hw.firmware_templates")))
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+
+    def render(name: str, **holes: Any) -> str:
+        return environment.get_template(name).render(version=__version__, hash=genome.cell_hash, board=board.name, **holes)
+
+    family = board.family
+    texts = {name: (folder / "core" / name).read_text() for name in CORE}
+    texts |= {name: (folder / family / name).read_text() for name in ("boot2.S", "start.c")}
+    tables = _tables(genome)
+    texts["genome.h"] = render(
+        "genome.h.j2", channels=genome.channels, hidden=genome.hidden, kernels=len(genome.kernels), perception=genome.perception,
+        alpha=genome.alpha, alive=genome.alive, s1=genome.s1, s2=genome.s2,
+        arrays=[(name, ctype, len(values)) for name, ctype, values in tables],
+    )  # fmt: skip
+    texts["genome.c"] = render("genome.c.j2", tables=tables)
+    texts["main.c"] = render(
+        "main.c.j2", interval_us=board.interval_us, brightness=board.led.brightness, seed=genome.seed.tolist(),
+        lights=[min(channel, genome.channels - 1) for channel in (1, 0, 2)],  # a WS2812 wants green, red, blue
+
+        state_in_perception=genome.kernels[0] is Kernel.IDENTITY and Kernel.LAPLACIAN not in genome.kernels,
+    )  # fmt: skip
+    links = board.links
+    uart_pins = [pin for port in (links.east, links.west) for pin in (port.tx, port.rx)]
+    texts["board.c"] = render(
+        f"{family}/board.c.j2", baud=links.baud, uart_pins=uart_pins, led_pin=board.led.pin, seed_pin=board.seed.pin
+    )  # fmt: skip
+    texts["image.ld"] = render(f"{family}/image.ld.j2", flash=board.memory.flash)
+    return texts
+
+
+def project(board: Board) -> dict[str, str]:
+    """The PlatformIO project around the sources, path to text."""
+    flags = ["-Os", "-std=c99", "-ffreestanding", "-fno-builtin", "-nostdlib", "-nostartfiles", "-Wl,-T,src/image.ld"]
+    ini = (
+        f"; {board.title}\n[env:{board.name}]\nplatform = raspberrypi\nboard = pico\nbuild_flags =\n"
+        + "".join(f"    {flag}\n" for flag in flags)
+        + f"board_upload.maximum_size = {board.budget.rom}\n"
+    )
+    return {"platformio.ini": ini}
+
+
+def _tables(genome: Genome) -> list[tuple[str, str, list[int]]]:
+    decode = np.append(genome.decode, genome.decode[-1])
+    return [
+        ("nca_units", "int8_t", genome.units.ravel().tolist()), ("nca_b2", "int16_t", genome.b2.tolist()),
+        ("nca_m2", "int16_t", genome.m2.tolist()), ("nca_taps", "int8_t", genome.taps.ravel().tolist()), ("nca_decode", "int16_t", decode.tolist()),
+    ]  # fmt: skip
+
+
+def size_json(document: dict[str, Any]) -> str:
+    """The text of size.json: sorted, so that equal sizes are equal files."""
+    return json.dumps(document, indent=1, sort_keys=True) + "\n"

@@ -1,0 +1,24 @@
+"""UF2, the container that an RP2040's boot volume takes. Source: the UF2 specification, "File format"."""
+
+from __future__ import annotations
+
+import struct
+
+MAGIC_START0, MAGIC_START1, MAGIC_END = 0x0A324655, 0x9E5D5157, 0x0AB16F30
+FAMILY_PRESENT = 0x2000
+RP2040_FAMILY = 0xE48BFF56
+PAYLOAD = 256
+BLOCK = 512
+
+
+def to_uf2(image: bytes, address: int, family: int = RP2040_FAMILY) -> bytes:
+    """The UF2 file that writes `image` to flash at `address`: blocks of 256 bytes, the last one filled with zeros."""
+    count = -(-len(image) // PAYLOAD)
+    blocks = []
+    for number in range(count):
+        payload = image[number * PAYLOAD : (number + 1) * PAYLOAD].ljust(476, b"\0")
+        head = struct.pack(
+            "<8I", MAGIC_START0, MAGIC_START1, FAMILY_PRESENT, address + number * PAYLOAD, PAYLOAD, number, count, family
+        )
+        blocks.append(head + payload + struct.pack("<I", MAGIC_END))
+    return b"".join(blocks)

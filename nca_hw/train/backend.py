@@ -1,0 +1,52 @@
+"""The door to PyTorch: `train` checks its input, sees that PyTorch is installed, and only then imports what needs it."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nca_hw.errors import NcaHwError, ToolMissing
+from nca_hw.train.outcome import Progress, Trained
+from nca_hw.train.settings import TrainSettings
+
+SMALLEST = 3  # cells of a side: Sobel needs a neighbourhood
+
+
+def train(
+    picture: NDArray[np.float32],
+    settings: TrainSettings | None = None,
+    *,
+    folder: Path | None = None,
+    resume: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> Trained:
+    """Train the integer cell of docs/spec.md to grow, keep and regrow a picture. Source: the article's Experiment 3; docs/training.md.
+
+    The same picture and settings give the same weights on the same machine with the same PyTorch. Ctrl-C ends the run after the step
+    in hand, saves the checkpoint and returns what there is; a second Ctrl-C stops at once.
+
+    Args:
+        picture: float32 [H, W, 4], premultiplied RGBA, 0 to 1, with transparent margins: `nca_hw.formats.picture.load_picture`.
+        settings: the recipe's numbers; None takes the defaults.
+        folder: for checkpoints and the losses' CSV; None keeps neither.
+        resume: go on from the checkpoint in `folder`; the result is that of a run that was never interrupted.
+        progress: called after every gradient step.
+    Raises:
+        ToolMissing: PyTorch is not installed.
+        NcaHwError: the picture has another shape or nothing to see, or the folder can't be used.
+    """
+    if picture.ndim != 3 or picture.shape[2] != 4 or min(picture.shape[:2]) < SMALLEST:
+        raise NcaHwError(f"the picture has shape {list(picture.shape)}, expected [height, width, 4], at least {SMALLEST} cells a side")
+    if not np.isfinite(picture).all() or not picture[..., 3].any():
+        raise NcaHwError("the picture has no visible cell, or values that are not numbers")
+    if resume and folder is None:
+        raise NcaHwError("there is nothing to resume from: no checkpoint folder was named", cure="Name it with --checkpoint.")
+    if importlib.util.find_spec("torch") is None:
+        raise ToolMissing("training needs PyTorch, which is not installed", cure="pip install 'nca-hw[train]'")
+    from nca_hw.train import loop
+
+    return loop.run(picture, settings or TrainSettings(), folder=folder, resume=resume, progress=progress)

@@ -1,0 +1,54 @@
+"""What a training run tells while it goes, and what it leaves. Needs no PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nca_hw.core import quantize
+from nca_hw.core.genome import Genome, Provenance
+from nca_hw.core.model import FloatModel
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a caller is told after every gradient step.
+
+    Attributes:
+        step: gradient steps done, of `steps`.
+        loss: pattern loss of this step's batch, mean over its grids, damaged ones and seeds among them.
+        phase: "float" or "integer", the rule that is being trained.
+        seconds: since this call of `train` began.
+        steps_per_second: over this call.
+        eta: seconds to go, estimated.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    phase: str
+    seconds: float
+    steps_per_second: float
+    eta: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Float weights, and the hidden shift they were trained with.
+
+    Attributes:
+        model: the weights.
+        s1: shift S1 of the integer cell.
+        steps: gradient steps done; fewer than asked for if `interrupted`.
+        interrupted: Ctrl-C ended the run early.
+        losses: pattern loss of every gradient step's batch, from the first step on, also over a resumed run.
+    """
+
+    model: FloatModel
+    s1: int
+    steps: int
+    interrupted: bool
+    losses: tuple[float, ...]
+
+    def genome(self, *, target_png: bytes = b"", provenance: Provenance | None = None) -> Genome:
+        """The integer cell that was trained, to the bit."""
+        return quantize.assemble(self.model, s1=self.s1, target_png=target_png, provenance=provenance)

@@ -1,0 +1,95 @@
+"""Pictures come in premultiplied, go out as the same PNG, and bad ones are refused with the cure."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nca_hw.errors import NcaHwError
+from nca_hw.formats.picture import MARGIN, from_png_bytes, load_picture, to_png_bytes
+
+
+def png(pixels):
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.fixture
+def half_red():
+    """4x6: half transparent red, with white hidden under a transparent column."""
+    pixels = np.zeros((4, 6, 4), np.uint8)
+    pixels[...] = (255, 0, 0, 128)
+    pixels[:, 0] = (255, 255, 255, 0)
+    return pixels
+
+
+def test_colour_is_premultiplied(half_red):
+    picture = from_png_bytes(png(half_red))
+    assert picture.shape == (4, 6, 4)
+    assert picture.dtype == np.float32
+    np.testing.assert_array_equal(picture[:, 0], 0)
+    np.testing.assert_allclose(picture[:, 1:], np.broadcast_to(np.array([128, 0, 0, 128]) / 255, (4, 5, 4)), atol=1e-7)
+
+
+def test_any_rgba_picture_survives_png_and_back():
+    pixels = np.random.default_rng(1).integers(0, 256, (9, 7, 4), np.uint8)
+    once = from_png_bytes(png(pixels))
+    data = to_png_bytes(once)
+    np.testing.assert_array_equal(from_png_bytes(data), once)
+    assert to_png_bytes(once) == data
+
+
+def test_fitted_picture_is_centred_inside_its_margin(half_red):
+    picture = from_png_bytes(png(half_red), (40, 30))
+    rows, columns = np.nonzero(picture[..., 3].any(1))[0], np.nonzero(picture[..., 3].any(0))[0]
+    assert picture.shape == (40, 30, 4)
+    assert (columns[0], columns[-1]) == (MARGIN, 30 - MARGIN - 1)
+    assert rows[0] == 40 - 1 - rows[-1]
+    assert picture[..., :3].max() <= picture[..., 3].max()
+    np.testing.assert_allclose(picture[20, 15], np.array([128, 0, 0, 128]) / 255, atol=0.005)  # no white bleeds in
+    np.testing.assert_array_equal(from_png_bytes(to_png_bytes(picture)), picture)
+
+
+def test_picture_of_the_right_size_is_left_alone(half_red):
+    np.testing.assert_array_equal(from_png_bytes(png(half_red), (4, 6)), from_png_bytes(png(half_red)))
+
+
+def test_palette_with_transparency_is_read(tmp_path):
+    image = Image.new("P", (3, 3), 0)
+    image.putpalette([0, 0, 0, 255, 0, 0])
+    image.putpixel((1, 1), 1)
+    path = tmp_path / "palette.gif"
+    image.save(path, transparency=0)
+    np.testing.assert_array_equal(load_picture(path)[1, 1], [1, 0, 0, 1])
+    assert load_picture(path).sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"not an image", "not an image"),
+        (png(np.zeros((4, 4, 3), np.uint8)), "no alpha channel"),
+        (png(np.zeros((4, 4, 4), np.uint8)), "wholly transparent"),
+        (png(np.full((4, 5000, 4), 255, np.uint8)), "5000x4 pixels"),
+        (png(np.full((4, 600, 4), 255, np.uint8)), "every pixel becomes a cell"),
+        (png(np.full((40, 40, 4), 255, np.uint8))[:90], "damaged image"),
+    ],
+)
+def test_bad_pictures_are_refused_with_place_and_cure(tmp_path, data, words):
+    path = tmp_path / "picture.png"
+    path.write_bytes(data)
+    with pytest.raises(NcaHwError, match=words) as caught:
+        load_picture(path)
+    assert caught.value.where == str(path)
+    assert caught.value.cure
+
+
+def test_missing_file_and_too_small_canvas_are_refused(tmp_path, half_red):
+    with pytest.raises(NcaHwError, match="can't be read"):
+        load_picture(tmp_path / "none.png")
+    with pytest.raises(NcaHwError, match="canvas of 8x40"):
+        from_png_bytes(png(half_red), (40, 8))
