@@ -47,9 +47,9 @@ def genomes(draw: st.DrawFn) -> Genome:
     )
 
 
-def shipped_size_genome(seed: int = 0, **changes: object) -> Genome:
+def shipped_size_genome(draw: int = 0, **changes: object) -> Genome:
     """A random genome of the shipped sizes in which about half of the hidden units are active."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(draw)
     fields: dict[str, object] = {
         "w1": rng.integers(-127, 128, (48, 128)).astype(np.int8), "b1": rng.integers(-9000, 9000, 128).astype(np.int16),
         "w2": rng.integers(-127, 128, (128, 16)).astype(np.int8), "b2": rng.integers(-7000, 7000, 16).astype(np.int16),

@@ -1,5 +1,7 @@
 #include "batch.h"
 
+#include "link.h"
+
 void nca_host_wake_many(const nca_genome *genome, uint32_t count, int8_t *states, const int8_t *neighbours,
                         uint8_t *evaluated)
 {
@@ -11,4 +13,17 @@ void nca_host_wake_many(const nca_genome *genome, uint32_t count, int8_t *states
         evaluated[i] = nca_cell_wake(genome, states + i * channels, neighbours + i * NCA_NEIGHBOURS * channels,
                                      perception, output);
     }
+}
+
+static uint8_t *written;
+
+static void put(uint8_t byte)
+{
+    *written++ = byte;
+}
+
+void nca_host_send(const nca_genome *genome, uint8_t place, const int8_t *state, uint8_t *frame)
+{
+    written = frame;
+    nca_link_send(genome, place, state, put);
 }

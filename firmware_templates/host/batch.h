@@ -1,4 +1,4 @@
-/* Many independent cells in one call, for tests and analyses on the host. */
+/* The core on arrays, for tests and analyses on the host. */
 #ifndef NCA_BATCH_H
 #define NCA_BATCH_H
 
@@ -7,5 +7,8 @@
 /* Wakes `count` cells. states [count][C], neighbours [count][8][C], evaluated [count]. */
 void nca_host_wake_many(const nca_genome *genome, uint32_t count, int8_t *states, const int8_t *neighbours,
                         uint8_t *evaluated);
+
+/* Writes a frame, C + 5 bytes. Not for several threads. */
+void nca_host_send(const nca_genome *genome, uint8_t place, const int8_t *state, uint8_t *frame);
 
 #endif

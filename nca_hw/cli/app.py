@@ -31,6 +31,7 @@ class LazyGroup(click.RichGroup):
             return None
         module = importlib.import_module(f"nca_hw.cli.{COMMANDS[cmd_name]}")
         command: click.Command = module.command
+        command.name = cmd_name
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:

@@ -171,7 +171,8 @@ def progress(what: str, total: float) -> Iterator[Callable[..., None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.fields[words]}"))
+    what_is_done = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    columns = (*what_is_done, TimeRemainingColumn(), TextColumn("{task.fields[words]}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total, words="")
         yield lambda done, words="": bar.update(task, completed=done, words=words)

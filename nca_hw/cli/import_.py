@@ -10,7 +10,7 @@ import rich_click as click
 from nca_hw.cli import common
 
 
-@click.command("import", cls=common.Command, short_help="Published weights of a known format to a float model.")
+@click.command(cls=common.Command, short_help="Published weights of a known format to a float model.")
 @click.argument("source", type=common.FILE, metavar="SRC")
 @click.option("-o", "--output", type=common.FILE, required=True, help="The float model to write, .npz.")
 @click.option(

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 @common.json_option
 def command(
     genome: str, grid: tuple[int, int], kill: Struck | None, kill_at: common.Time, restart_after: common.Time, no_restart: bool,
-    duration: common.Time, interval: common.Time, seed: int, loss: float, latency: common.Time, clock_spread: float, fail_above: float | None, report: Path | None,
-    as_json: bool,
+    duration: common.Time, interval: common.Time, seed: int, loss: float, latency: common.Time, clock_spread: float,
+    fail_above: float | None, report: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Simulate one array of independent cells.
 

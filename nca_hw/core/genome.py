@@ -125,7 +125,7 @@ class Genome:
 
     @property
     def units(self) -> NDArray[np.int8]:
-        """What a hidden unit is, one after the other as the C core reads it, int8 [H, 2 + P + C]: b1 (lower byte first), row of W1, row of W2."""
+        """The hidden units as the C core reads them, int8 [H, 2 + P + C]: b1 (lower byte first), row of W1, row of W2."""
         b1 = self.b1.astype("<i2").view(np.int8).reshape(self.hidden, 2)
         return np.ascontiguousarray(np.concatenate([b1, self.w1.T, self.w2], axis=1))
 

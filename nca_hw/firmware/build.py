@@ -69,7 +69,8 @@ def build(genome: Genome, board: Board) -> Build:
     ]  # fmt: skip
     if over:
         parts = ", ".join(f"{part} {size}" for part, size in image.parts.items())
-        raise LimitMissed(f"the image for {board.name} does not fit: {'; '.join(over)} (ROM: {parts})", cure="Train or choose a smaller genome.")
+        told = f"the image for {board.name} does not fit: {'; '.join(over)} (ROM: {parts})"
+        raise LimitMissed(told, cure="Train or choose a smaller genome.")
     made = Build(board, image, {})
     files = {
         f"{NAME}.elf": image.elf,

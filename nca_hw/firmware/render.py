@@ -23,7 +23,8 @@ def sources(genome: Genome, board: Board) -> dict[str, str]:
 
     folder = Path(str(resources.files("nca_hw.firmware_templates")))
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
 
     def render(name: str, **holes: Any) -> str:
@@ -69,7 +70,8 @@ def _tables(genome: Genome) -> list[tuple[str, str, list[int]]]:
     decode = np.append(genome.decode, genome.decode[-1])
     return [
         ("nca_units", "int8_t", genome.units.ravel().tolist()), ("nca_b2", "int16_t", genome.b2.tolist()),
-        ("nca_m2", "int16_t", genome.m2.tolist()), ("nca_taps", "int8_t", genome.taps.ravel().tolist()), ("nca_decode", "int16_t", decode.tolist()),
+        ("nca_m2", "int16_t", genome.m2.tolist()), ("nca_taps", "int8_t", genome.taps.ravel().tolist()),
+        ("nca_decode", "int16_t", decode.tolist()),
     ]  # fmt: skip
 
 

@@ -14,8 +14,9 @@ FLAGS = {
     "rp2040": ("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m0plus"),
 }
 COMMON = (
-    "-std=c99", "-Oz", "-Xclang", "-Oz", "-flto", "-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-fno-sanitize=all", "-fomit-frame-pointer",
-    "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-ffunction-sections", "-fdata-sections", "-g1",
+    "-std=c99", "-Oz", "-Xclang", "-Oz", "-flto", "-g1", "-fdebug-compilation-dir=.",  # symbols, and no path
+    "-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-fno-sanitize=all", "-fomit-frame-pointer",
+    "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-ffunction-sections", "-fdata-sections",
     "-Wall", "-Wextra", "-Wconversion", "-Werror",
 )  # fmt: skip
 

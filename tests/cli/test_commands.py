@@ -153,3 +153,51 @@ def test_weights_of_no_known_format_leave_nothing_behind(tmp_path: Path) -> None
 def test_show_paints_the_picture_where_colour_is_wanted(tmp_path: Path, genome: Path) -> None:
     assert "\u2580" in run("show", genome, cwd=tmp_path, env={"FORCE_COLOR": "1"}).stdout
     assert "\x1b" not in run("show", genome, cwd=tmp_path, env={"NO_COLOR": "1"}).stdout
+
+
+def test_build_writes_an_image_that_verify_proves(tmp_path: Path) -> None:
+    built = json.loads(run("build", "--board", "rp2040", "-o", "image", "--json", cwd=tmp_path).stdout)
+    assert built["rom_bytes"] <= 10_240
+    assert built["cell_ram_bytes"] <= 256
+    assert {"board", "static_ram_bytes", "stack_bytes", "image_sha256", "files"} <= set(built)
+    assert all((tmp_path / name).is_file() for name in built["files"])
+    proved = json.loads(run("verify", "--board", "rp2040", "--updates", "50", "--json", cwd=tmp_path).stdout)
+    assert proved["image_sha256"] == built["image_sha256"]
+    assert proved["updates_compared"] == 50
+    assert proved["cycles_per_update"] > 0
+    assert all(rung["equal"] for rung in proved["rungs"])
+
+
+def test_an_unknown_board_is_told_the_nearest(tmp_path: Path) -> None:
+    for command in ("build", "verify"):
+        assert "Did you mean 'rp2040'?" in run(command, "--board", "rp2400", cwd=tmp_path, code=2).stderr
+
+
+def test_a_build_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
+    board = (Path(__file__).parents[2] / "boards" / "rp2040.toml").read_text().replace("rom = 10_240", "rom = 10_000")
+    (tmp_path / "tight.toml").write_text(board)
+    done = run("build", "--board", "tight.toml", "-o", "image", cwd=tmp_path, code=1)
+    assert re.search(r"ROM 10\d\d\d B, \d+ B over the budget of 10000 B", done.stderr)
+    assert [path.name for path in tmp_path.iterdir()] == ["tight.toml"]
+
+
+def test_boards_and_doctor_list_what_is_there(tmp_path: Path) -> None:
+    boards = json.loads(run("boards", "--json", cwd=tmp_path).stdout)["boards"]
+    assert [(board["name"], board["status"]) for board in boards] == [("rp2040", "emulated")]
+    findings = json.loads(run("doctor", "--json", cwd=tmp_path).stdout)["findings"]
+    assert {finding["thing"]: bool(finding["found"]) for finding in findings if not finding["optional"]} == {
+        "C core": True, "simpy": True, "ziglang": True, "unicorn": True,
+    }  # fmt: skip
+
+
+def test_the_bundled_lizard_grows_and_heals(tmp_path: Path) -> None:
+    done = run("simulate", "--grid", "40x40", "--kill", "30%", "--seed", "1", "--fail-above", "0.001", "--json", cwd=tmp_path)
+    document = json.loads(done.stdout)
+    assert document["loss_before"] < 0.001
+    assert document["loss"] < 2 * document["loss_before"]
+    assert document["recovered"]
+
+
+def test_training_without_pytorch_or_with_it_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "opaque.png").write_bytes(b"no picture")
+    assert "opaque.png: is not an image" in run("train", "opaque.png", "-o", "x.genome", cwd=tmp_path, code=2).stderr

@@ -121,3 +121,24 @@ def test_settings_out_of_range_are_refused(bad):
 def test_wrong_shapes_are_refused(shape):
     with pytest.raises(NcaHwError, match="the picture has shape"):
         train(np.ones(shape, np.float32), SMALL)
+
+
+@pytest.mark.usefixtures("needs_torch")
+@pytest.mark.parametrize("step", [(0, 1), (1, 0), (-1, 1), (-1, -1)])
+def test_wandered_grid_is_carried_back_whole(blob, step):
+    from nca_hw.train.loop import carried_back
+
+    hidden = np.repeat(blob[..., 3:], 12, axis=-1) * np.random.default_rng(1).normal(size=(8, 8, 12)).astype(np.float32)
+    in_place = np.concatenate([blob, hidden], axis=-1)
+    wandered = np.roll(in_place, step, (0, 1))
+    np.testing.assert_array_equal(carried_back(wandered, blob), in_place)
+
+
+@pytest.mark.usefixtures("needs_torch")
+def test_grid_that_is_in_place_or_no_picture_at_all_stays(blob):
+    from nca_hw.train.loop import carried_back
+
+    in_place = np.concatenate([blob, np.zeros((8, 8, 12), np.float32)], axis=-1)
+    halved = in_place * (np.arange(8) < 4)[:, None, None]
+    for grid in (in_place, halved, np.zeros_like(in_place)):
+        assert carried_back(grid, blob) is grid

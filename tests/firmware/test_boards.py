@@ -1,0 +1,66 @@
+"""Board files: data that is checked, with every mistake told at once, by line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nca_hw.errors import NcaHwError
+from nca_hw.formats.boards import bundled_boards, load_board, parse
+
+GOOD = bundled_boards()["rp2040"].read_text()
+
+
+def test_the_bundled_boards_load() -> None:
+    board = load_board("rp2040")
+    assert (board.budget.rom, board.budget.cell_ram) == (10_240, 256)
+    assert len(set(board.pins().values())) == len(board.pins())
+
+
+def test_a_board_of_ones_own_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(GOOD.replace("brightness = 64", "brightness = 16"))
+    board = load_board(tmp_path / "mine.toml")
+    assert (board.name, board.led.brightness) == ("mine", 16)
+
+
+def test_an_unknown_board_is_told_the_nearest() -> None:
+    with pytest.raises(NcaHwError, match=r"no board 'rp2400'\. Did you mean 'rp2040'\?"):
+        load_board("rp2400")
+
+
+def test_all_mistakes_are_told_with_their_lines() -> None:
+    text = GOOD.replace("brightness = 64", "brightnes = 64").replace("baud = 115_200", "baud = 300").replace('family = "rp2040"', "family = 2040")
+    with pytest.raises(NcaHwError) as caught:
+        parse(text, "mine", "mine.toml")
+    told = str(caught.value)
+    lines = text.splitlines()
+    for word in ("brightnes", "baud", "family"):
+        number = next(i for i, line in enumerate(lines, 1) if line.startswith(word))
+        assert f"line {number}: " in told, told
+        assert lines[number - 1].strip() in told
+    assert "Did you mean 'brightness'?" in told
+    assert "led.brightness: Field required" in told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("tx = 0", "tx = 4", "pin 4 is links.east.tx already"),
+        ("rx = 1\n", "rx = 3\n", "its UART is on"),
+        ("pin = 22", "pin = 30", "less than or equal to 29"),
+        ("interval_us = 100_000", "interval_us = 2_000_000", "1048576"),
+        ("[budget]", "[budget", "is not TOML"),
+    ],
+)
+def test_what_cannot_work_is_refused(old: str, new: str, message: str) -> None:
+    assert old in GOOD
+    with pytest.raises(NcaHwError, match=message):
+        parse(GOOD.replace(old, new, 1), "mine")
+
+
+def test_names_that_would_travel_into_scripts_are_restricted(tmp_path: Path) -> None:
+    path = tmp_path / "my board; rm.toml"
+    path.write_text(GOOD)
+    with pytest.raises(NcaHwError, match="travels into file names"):
+        load_board(path)

@@ -1,0 +1,105 @@
+"""Images: they fit, they are the same everywhere, and what is over budget is refused with the number of bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from genome_strategies import shipped_size_genome
+
+from nca_hw.core.genome import load
+from nca_hw.errors import ExitCode, LimitMissed
+from nca_hw.firmware.build import Build, build, write
+from nca_hw.formats.boards import load_board
+
+
+@pytest.fixture(scope="module")
+def made() -> Build:
+    return build(load("lizard"), load_board("rp2040"))
+
+
+def test_the_lizard_fits_the_article(made: Build) -> None:
+    sizes = made.sizes()
+    assert sizes["rom_bytes"] == len(made.files["nca-hw.bin"]) <= 10_240
+    assert sizes["cell_ram_bytes"] <= sizes["static_ram_bytes"] <= 256
+    assert sum(sizes["rom_parts"].values()) == sizes["rom_bytes"]
+    assert all(size >= 0 for size in sizes["rom_parts"].values())
+
+
+def test_the_weights_stand_in_the_image_as_in_the_genome(made: Build) -> None:
+    assert load("lizard").units.tobytes() in made.image.binary
+
+
+def test_the_boot_block_has_the_crc_that_the_boot_rom_computes(made: Build) -> None:
+    """CRC-32/MPEG-2, computed bit by bit over a polynomial division, unlike the build's table-free byte loop."""
+    block = made.image.binary[:252]
+    message = int.from_bytes(block, "big") << 32
+    message ^= 0xFFFFFFFF << (252 * 8)
+    for bit in range(252 * 8 + 31, 31, -1):
+        if message >> bit & 1:
+            message ^= 0x104C11DB7 << (bit - 32)
+    assert struct.unpack_from("<I", made.image.binary, 252)[0] == message
+    stack, reset = struct.unpack_from("<II", made.image.binary, 256)
+    assert stack == 0x20040000
+    assert reset & 1
+    assert 0x10000100 < reset < 0x10000000 + len(made.image.binary)
+
+
+def test_the_uf2_holds_the_image(made: Build) -> None:
+    """Read back by the container's specification."""
+    data, image = made.files["nca-hw.uf2"], bytearray()
+    assert len(data) % 512 == 0
+    for number in range(len(data) // 512):
+        block = data[512 * number : 512 * number + 512]
+        start0, start1, flags, address, size, index, count, family = struct.unpack_from("<8I", block)
+        assert (start0, start1, struct.unpack_from("<I", block, 508)[0]) == (0x0A324655, 0x9E5D5157, 0x0AB16F30)
+        assert (flags, family, index, count) == (0x2000, 0xE48BFF56, number, len(data) // 512)
+        assert address == 0x10000000 + len(image)
+        image += block[32 : 32 + size]
+    assert bytes(image).rstrip(b"\0") == made.image.binary.rstrip(b"\0")
+
+
+def test_two_builds_in_different_places_by_different_users_are_the_same_bytes(made: Build, tmp_path: Path) -> None:
+    other = tmp_path / "somewhere else"
+    other.mkdir()
+    program = (
+        "from nca_hw.core.genome import load; from nca_hw.formats.boards import load_board; from nca_hw.firmware.build import build, write;"
+        "from pathlib import Path; write(build(load('lizard'), load_board('rp2040')), Path('out'))"
+    )
+    environment = {**os.environ, "HOME": str(other), "USER": "somebody", "TMPDIR": str(other), "ZIG_GLOBAL_CACHE_DIR": str(other / "cache")}
+    subprocess.run([sys.executable, "-c", program], cwd=other, env=environment, check=True)
+    for name, data in made.files.items():
+        assert (other / "out" / name).read_bytes() == data, name
+
+
+def test_no_path_and_no_date_enters_an_image(made: Build) -> None:
+    for name in ("nca-hw.elf", "nca-hw.bin", "nca-hw.map"):
+        assert b"/home" not in made.files[name]
+        assert b"/tmp" not in made.files[name]
+
+
+def test_an_image_over_budget_is_refused_with_the_number_of_bytes() -> None:
+    rng = np.random.default_rng(0)
+    big = shipped_size_genome(
+        w1=rng.integers(-127, 128, (48, 200)).astype(np.int8), b1=np.zeros(200, np.int16), w2=rng.integers(-127, 128, (200, 16)).astype(np.int8)
+    )
+    with pytest.raises(LimitMissed, match=r"ROM 1\d{4} B, \d+ B over the budget of 10240 B") as caught:
+        build(big, load_board("rp2040"))
+    assert caught.value.exit_code == ExitCode.LIMIT_MISSED
+
+
+def test_writing_gives_every_file(made: Build, tmp_path: Path) -> None:
+    paths = write(made, tmp_path / "out")
+    names = {str(path.relative_to(tmp_path / "out")) for path in paths}
+    assert {"nca-hw.elf", "nca-hw.bin", "nca-hw.uf2", "nca-hw.map", "size.json", "platformio/platformio.ini", "platformio/src/cell.c"} <= names
+    assert json.loads((tmp_path / "out" / "size.json").read_text())["image_sha256"] == made.sha256
+    core = Path(__file__).parents[2] / "firmware_templates" / "core"
+    if core.is_dir():
+        for name in ("cell.c", "link.c"):
+            assert (tmp_path / "out" / "platformio" / "src" / name).read_bytes() == (core / name).read_bytes()
