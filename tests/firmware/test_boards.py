@@ -30,7 +30,8 @@ def test_an_unknown_board_is_told_the_nearest() -> None:
 
 
 def test_all_mistakes_are_told_with_their_lines() -> None:
-    text = GOOD.replace("brightness = 64", "brightnes = 64").replace("baud = 115_200", "baud = 300").replace('family = "rp2040"', "family = 2040")
+    text = GOOD.replace("brightness = 64", "brightnes = 64").replace("baud = 115_200", "baud = 300")
+    text = text.replace('family = "rp2040"', "family = 2040")
     with pytest.raises(NcaHwError) as caught:
         parse(text, "mine", "mine.toml")
     told = str(caught.value)
