@@ -151,7 +151,7 @@ class SimpyArray:
         message, memory, size = cell.state.tobytes(), self._memory, self._message_bytes
 
         def arrive(_: simpy.Event) -> None:
-            for _, at in links:
+            for _direction, at in links:
                 memory[at : at + size] = message
 
         Moment(self.env, self.scenario.latency, ARRIVAL, arrive)

@@ -77,7 +77,7 @@ def perceive(states: Float) -> Float:
 
 def hidden_activity(model: FloatModel, perception: Float) -> Float:
     """Hidden units after the ReLU, float32 [..., H]."""
-    return np.maximum(perception @ model.w1 + model.b1, 0)
+    return np.asarray(np.maximum(perception @ model.w1 + model.b1, 0))
 
 
 def network(model: FloatModel, perception: Float) -> Float:

@@ -135,7 +135,8 @@ def parse(text: str, name: str, where: str | Path = "board") -> Board:
 
 
 def _clashes(text: str, board: Board) -> list[str]:
-    told, owner = [], {}
+    told: list[str] = []
+    owner: dict[int, str] = {}
     for purpose, pin in board.pins().items():
         if pin in owner:
             told.append(_told(text, purpose.split("."), f"pin {pin} is {owner[pin]} already", ""))
