@@ -14,12 +14,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 
 def run(genome: str, grid: str, kill: str, seed: int) -> dict[str, float]:
     """One run of the command itself, as a user types it."""
     with tempfile.TemporaryDirectory() as folder:
-        words = ["nca-hw", "simulate", genome, "--grid", grid, "--kill", kill, "--seed", str(seed), "--report", folder, "--json"]
+        nca_hw = str(Path(sys.executable).with_name("nca-hw"))
+        words = [nca_hw, "simulate", genome, "--grid", grid, "--kill", kill, "--seed", str(seed), "--report", folder, "--json"]
         return json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,14 @@ from PIL import Image
 
 from nca_hw.formats.picture import to_png_bytes
 
+NCA_HW = str(Path(sys.executable).with_name("nca-hw"))  # of this environment, active or not
 QUICK = ["--grid", "12x12", "--duration", "20u", "--kill-at", "10u", "--restart-after", "2u"]
 
 
 def run(*words: str | Path, cwd: Path, code: int = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """The installed command itself; a traceback is never an answer."""
     done = subprocess.run(
-        ["nca-hw", *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=300, env={**os.environ, **(env or {})}, check=False
+        [NCA_HW, *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=300, env={**os.environ, **(env or {})}, check=False
     )
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode == code, done.stdout + done.stderr
