@@ -58,7 +58,8 @@ class Scenario:
                 raise NcaHwError(f"{name} is {value}, allowed are {low} to {high}", where="scenario")
         if self.interval % MICROSECOND:
             raise NcaHwError(f"interval is {self.interval} ns, expected whole microseconds", where="scenario")
-        for kill in self.kills:
+        for number, kill in enumerate(self.kills):
+            kill.struck.cells(self.width, self.height, self.seed, number)  # a region must lie within the grid
             if not 0 <= kill.at <= self.duration:
                 raise NcaHwError(
                     f"a fault at {kill.at / SECOND:g} s never happens in a run of {self.duration / SECOND:g} s",

@@ -45,7 +45,6 @@ def command(
     from nca_hw.sim.run import simulate
     from nca_hw.sim.scenario import Scenario
 
-    make_folder(output.parent)
     raw = weights.read(source)
     picture = None if target is None else load_picture(target)
     height, width = (48, 48) if picture is None else picture.shape[:2]
@@ -54,6 +53,7 @@ def command(
         name=name or output.stem, source=source_note or f"{raw.format} {source.name}", licence=licence, command=common.replay(),
         hashes={"weights": raw.sha256},
     )  # fmt: skip
+    make_folder(output.parent)
     try:
         found, _ = find_layout(raw, layout)
         model = to_model(raw, found)

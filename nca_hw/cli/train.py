@@ -46,9 +46,9 @@ def command(
     from nca_hw.sim.scenario import Scenario
     from nca_hw.train import TrainSettings, train
 
-    make_folder(output.parent)
     width, height = size
     target = load_picture(picture, (height, width))
+    make_folder(output.parent)
     folder = checkpoint or output.with_suffix("")
     with common.progress(f"training {output.stem}", steps) as advance:
 
