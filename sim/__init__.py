@@ -5,6 +5,7 @@
     streams     random numbers that do not depend on the order of execution
     rules       what a cell computes: the integer cell (C core or NumPy), the float model
     simpy_engine  the reference engine: one SimPy process a cell
+    fast_engine the same trajectory from C (fast/: the engine and its vectorised kernel)
     recording   what is kept of a run
     metrics     pattern loss and recovery
     run         scenario and rule in, result out

@@ -26,6 +26,11 @@ class Trajectory:
         if len(self._pending) > 1 << 20:
             self._flush()
 
+    def add_records(self, records: bytes) -> None:
+        """Updates that are packed already."""
+        self._flush()
+        self._hash.update(records)
+
     def _flush(self) -> None:
         self._hash.update(self._pending)
         self._pending.clear()

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nca_hw.errors import NcaHwError
 from nca_hw.sim import metrics
+from nca_hw.sim.fast_engine import FastArray
 from nca_hw.sim.recording import Recording
-from nca_hw.sim.rules import Rule
+from nca_hw.sim.rules import IntegerRule, Rule
 from nca_hw.sim.scenario import Scenario
 from nca_hw.sim.simpy_engine import SimpyArray
+
+Engine = Literal["auto", "simpy", "fast"]
 
 
 @dataclass(frozen=True)
@@ -39,15 +44,24 @@ class Result:
 
 
 def simulate(
-    scenario: Scenario, rule: Rule, target: NDArray[np.float32] | None = None, progress: Callable[[int], None] | None = None
-) -> Result:
+    scenario: Scenario, rule: Rule, target: NDArray[np.float32] | None = None, progress: Callable[[int], None] | None = None,
+    engine: Engine = "auto",
+) -> Result:  # fmt: skip
     """Run a scenario.
 
     Args:
+        engine: "simpy" is the reference; "fast" gives the same trajectory for the integer cell; "auto" takes it where it can.
         target: premultiplied RGBA, float32 [h, w, 4] in 0..1, its middle where the seed is.
         progress: called with the simulated time in ns.
+    Raises:
+        NcaHwError: the fast engine was asked for and does not run this rule.
     """
-    recording = SimpyArray(scenario, rule).run(progress)
+    if engine == "fast" and type(rule) is not IntegerRule:
+        raise NcaHwError(f"the fast engine runs the integer cell only, not {rule.name}", cure="Take the engine 'simpy'.")
+    if engine != "simpy" and type(rule) is IntegerRule:
+        recording = FastArray(scenario, rule).run(progress)
+    else:
+        recording = SimpyArray(scenario, rule).run(progress)
     rgba = np.stack([rule.rgba(states) for states in recording.states])
     losses: list[float] = []
     on_grid = None

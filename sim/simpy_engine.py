@@ -188,8 +188,8 @@ class SimpyArray:
         self.plant(scenario.seed_cell)
         self.env.process(self.observe())
         step = scenario.sample_every
-        for until in range(step, scenario.duration + step, step):
-            self._run_through(min(until, scenario.duration))
+        for until in (*range(step, scenario.duration, step), scenario.duration):
+            self._run_through(until)
             if progress is not None:
                 progress(self.now)
         self.recording.updates_per_cell = self._updates.reshape(scenario.height, scenario.width)

@@ -11,6 +11,7 @@ from nca_hw.cli import common
 
 if TYPE_CHECKING:
     from nca_hw.sim.regions import Struck
+    from nca_hw.sim.run import Engine
 
 
 @click.command(cls=common.Command, short_help="Grow, kill and regrow a pattern on a simulated array.")
@@ -26,13 +27,17 @@ if TYPE_CHECKING:
 @click.option("--loss", type=common.FRACTION, default="0%", show_default=True, help="Messages that get lost.")
 @click.option("--latency", type=common.TIME, default="2ms", show_default=True, help="From sending to having been received.")
 @click.option("--clock-spread", type=common.FRACTION, default="1%", show_default=True, help="Clocks run within +- this of the true rate.")
+@click.option(
+    "--engine", type=click.Choice(["auto", "simpy", "fast"]), default="auto", show_default=True,
+    help="Both give the same trajectory; simpy is the readable reference.",
+)  # fmt: skip
 @click.option("--fail-above", type=click.FloatRange(min=0), help="Exit with 1 if the pattern loss at the end is above this.")
 @click.option("--report", type=common.FILE, help="Folder for pictures and run.json.  [default: out/GENOME-GRID-seedSEED]")
 @common.json_option
 def command(
     genome: str, grid: tuple[int, int], kill: Struck | None, kill_at: common.Time, restart_after: common.Time, no_restart: bool,
     duration: common.Time, interval: common.Time, seed: int, loss: float, latency: common.Time, clock_spread: float,
-    fail_above: float | None, report: Path | None, as_json: bool,
+    engine: Engine, fail_above: float | None, report: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Simulate one array of independent cells.
 
@@ -61,12 +66,13 @@ def command(
     if target is not None and (target.shape[0] > height or target.shape[1] > width):
         common.say(f"The target has {target.shape[1]}x{target.shape[0]} cells: what lies outside the grid of {width}x{height} is cut off.")
     with common.progress("simulating", scenario.duration) as advance:
-        result = simulate(scenario, IntegerRule(loaded), target, advance)
+        result = simulate(scenario, IntegerRule(loaded), target, advance, engine)
 
     counters, back = result.recording.counters, result.recovery
     document: dict[str, Any] = {
         "genome": genome,
         "genome_hash": loaded.cell_hash,
+        "engine": engine,
         "seed": seed,
         "grid": f"{width}x{height}",
         "duration_updates": scenario.duration / unit,

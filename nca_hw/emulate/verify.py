@@ -19,6 +19,7 @@ from nca_hw.core.reference import Codes
 from nca_hw.emulate.rp2040 import RAM, CycleMeter, EmulationError, Rp2040
 from nca_hw.firmware.build import Build
 from nca_hw.formats.files import write_whole
+from nca_hw.sim.fast_engine import FastArray
 from nca_hw.sim.rules import IntegerRule, ReferenceRule
 from nca_hw.sim.scenario import Scenario
 from nca_hw.sim.simpy_engine import SimpyArray
@@ -103,11 +104,13 @@ def verify(genome: Genome, made: Build, updates: int = 1000, seed: int = 0, prog
     _check_lights(genome, made, session, sent)
 
     simulated = [_simulated(rule) for rule in (ReferenceRule(genome), IntegerRule(genome))]
+    fast = FastArray(SMALL, IntegerRule(genome)).run().trajectory.hexdigest()
     truth = _hash(expected)
     rungs = (
         Rung("integer cell, NumPy reference", truth, equal=True),
         Rung("integer cell, C core on the host", _hash(core), _hash(core) == truth),
         Rung("simulated array, C core against reference", simulated[1][0], simulated[1][0] == simulated[0][0]),
+        Rung("fast engine, trajectory against the SimPy engine", fast, fast == simulated[0][0]),
         Rung(f"firmware image on an emulated {made.board.name}", _hash(sent), _hash(sent) == truth),
     )
     meter = _metered(genome, made, *simulated[0][1:])
@@ -224,10 +227,12 @@ def _damaged(rng: np.random.Generator, frame: bytes) -> bytes:
     return frame[:at] if kind == 1 else frame[:at] + frame[at + 1 :]
 
 
+SMALL = Scenario(12, 12, seed=1, duration=20 * Scenario.interval)
+
+
 def _simulated(rule: IntegerRule) -> tuple[str, Codes, Codes]:
     """A small array, grown: trajectory hash, states [cells, C], what the cells have heard [cells, 8, C]."""
-    scenario = Scenario(12, 12, seed=1)
-    array = SimpyArray(Scenario(12, 12, seed=1, duration=20 * scenario.interval), rule)
+    array = SimpyArray(SMALL, rule)
     digest = array.run().trajectory.hexdigest()
     return digest, np.array([cell.state for cell in array.cells]), np.array([cell.inbox for cell in array.cells])
 
