@@ -1,4 +1,4 @@
-"""How fast is the SimPy engine? Its run beside what it stands on, in one go: bare SimPy timeouts, and the bare C core.
+"""How fast are the engines? Both on the same scenario, beside what they stand on, in one go: bare SimPy timeouts, and the bare C core.
 
     python benchmarks/simulator_speed.py [GENOME] [--grid 40] [--updates 300]
 """
@@ -16,9 +16,10 @@ import simpy
 from nca_hw.core.ccore import CCell
 from nca_hw.core.genome import load
 from nca_hw.core.reference import gather_neighbours
+from nca_hw.sim.fast_engine import FastArray
 from nca_hw.sim.rules import IntegerRule
-from nca_hw.sim.run import simulate
 from nca_hw.sim.scenario import Scenario
+from nca_hw.sim.simpy_engine import SimpyArray
 
 
 def bare_timeouts(processes: int, count: int) -> float:
@@ -43,17 +44,23 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=300)
     options = parser.parse_args()
     genome = load(options.genome)
-    scenario = Scenario(options.grid, options.grid, seed=1)
-    unit = scenario.interval
+    unit = Scenario.interval
+    scenario = Scenario(options.grid, options.grid, seed=1, duration=options.updates * unit)
+    rule = IntegerRule(genome)
     start = time.perf_counter()
-    result = simulate(Scenario(options.grid, options.grid, seed=1, duration=options.updates * unit), IntegerRule(genome))
+    simpy_run = SimpyArray(scenario, rule).run()
     seconds = time.perf_counter() - start
-    counters = result.recording.counters
+    array = FastArray(scenario, rule)
+    start = time.perf_counter()
+    fast_run = array.run()
+    fast_seconds = time.perf_counter() - start
+    assert fast_run.trajectory.hexdigest() == simpy_run.trajectory.hexdigest()
+    counters = simpy_run.counters
 
     timeouts = 2 * counters.updates  # a wake and an arrival each
     bare = bare_timeouts(scenario.cells, timeouts)
 
-    states = result.recording.states[-1]
+    states = simpy_run.states[-1]
     cell, neighbours = CCell(genome), gather_neighbours(states)
     start = time.perf_counter()
     evaluated = 0
@@ -63,6 +70,8 @@ def main() -> None:
 
     print(f"{options.grid}x{options.grid} cells, {options.updates} mean updates a cell: {counters.updates:,} updates, "
           f"{counters.evaluated_updates:,} evaluated")  # fmt: skip
+    print(f"  fast engine       {fast_seconds:7.2f} s   {counters.updates / fast_seconds:12,.0f} updates/s     "
+          f"{counters.evaluated_updates / fast_seconds:,.0f} evaluated/s, {seconds / fast_seconds:.0f}x the SimPy engine")  # fmt: skip
     print(f"  SimPy engine      {seconds:7.2f} s   {counters.updates / seconds:12,.0f} updates/s")
     print(f"  bare SimPy        {bare:7.2f} s   {timeouts / bare:12,.0f} timeouts/s    engine / bare: {seconds / bare:.2f}x")
     share = core * counters.evaluated_updates
