@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from nca_hw.sim.regions import Struck
     from nca_hw.sim.run import Engine
 
+RECORDING_BYTES = 1 << 30
+BYTES_A_SAMPLE = 32  # of a cell: its codes and its colour
+
 
 @click.command(cls=common.Command, short_help="Grow, kill and regrow a pattern on a simulated array.")
 @common.genome_argument
@@ -58,7 +61,7 @@ def command(
     kills = () if kill is None else (Kill(kill, kill_at(unit), None if no_restart else restart_after(unit)),)
     scenario = Scenario(
         width, height, seed=seed, interval=unit, rate_spread=clock_spread, latency=max(1, latency(unit)), loss=loss,
-        duration=duration(unit), sample_every=unit, kills=kills,
+        duration=duration(unit), sample_every=unit * _stride(width * height * duration(unit) // unit), kills=kills,
     )  # fmt: skip
     folder = report or Path("out") / f"{Path(genome).stem}-{width}x{height}-seed{seed}"
     make_folder(folder)
@@ -97,6 +100,11 @@ def command(
     if fail_above is not None and (result.loss is None or not result.loss <= fail_above):
         told = f"pattern loss at the end is {result.loss}, the stated limit is {fail_above:g}"
         raise LimitMissed(told, cure=f"Replay: {document['replay']}")
+
+
+def _stride(cell_samples: int) -> int:
+    """Mean updates between two recorded states, so that a long run of a large array still fits into memory."""
+    return max(1, -(-cell_samples * BYTES_A_SAMPLE // RECORDING_BYTES))
 
 
 def _print(document: dict[str, Any], files: list[str]) -> None:

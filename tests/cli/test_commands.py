@@ -203,3 +203,11 @@ def test_the_bundled_lizard_grows_and_heals(tmp_path: Path) -> None:
 def test_training_without_pytorch_or_with_it_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "opaque.png").write_bytes(b"no picture")
     assert "opaque.png: is not an image" in run("train", "opaque.png", "-o", "x.genome", cwd=tmp_path, code=2).stderr
+
+
+def test_what_is_recorded_of_a_large_array_fits_into_memory() -> None:
+    from nca_hw.cli.simulate import BYTES_A_SAMPLE, RECORDING_BYTES, _stride
+
+    assert _stride(1600 * 400) == 1
+    samples = 1_000_000 * 400
+    assert samples * BYTES_A_SAMPLE / _stride(samples) <= RECORDING_BYTES
