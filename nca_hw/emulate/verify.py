@@ -16,7 +16,7 @@ from nca_hw.core import frames, reference
 from nca_hw.core.ccore import CCell
 from nca_hw.core.genome import NEIGHBOURS, Genome
 from nca_hw.core.reference import Codes
-from nca_hw.emulate.rp2040 import RAM, CycleMeter, EmulationError, Rp2040
+from nca_hw.emulate.rp2040 import CRYSTAL_HZ, IO_BANK0, RAM, RESETS, UART, WATCHDOG_TICK, CycleMeter, EmulationError, Rp2040
 from nca_hw.firmware.build import Build
 from nca_hw.formats.files import write_whole
 from nca_hw.sim.fast_engine import FastArray
@@ -101,6 +101,7 @@ def verify(genome: Genome, made: Build, updates: int = 1000, seed: int = 0, prog
     before, heard, sent = np.array(session.before), np.array(session.heard), np.array(session.sent)
     expected, _ = reference.wake(genome, before, heard)
     core, _ = CCell(genome).wake(before, heard)
+    _check_setup(made, chip)
     _check_lights(genome, made, session, sent)
 
     simulated = [_simulated(rule) for rule in (ReferenceRule(genome), IntegerRule(genome))]
@@ -255,6 +256,30 @@ def _metered(genome: Genome, made: Build, states: Codes, heard: Codes) -> CycleM
     chip.count_cycles(meter)
     chip.run()
     return meter
+
+
+def _check_setup(made: Build, chip: Rp2040) -> None:
+    """What the firmware wrote into the chip's registers: baud rates within 1%, pins in their functions, blocks out of reset."""
+    board = made.board
+    wrong = []
+    for uart in UART:
+        divisor = (chip.register(uart + 0x24) or 0) + (chip.register(uart + 0x28) or 0) / 64
+        baud = CRYSTAL_HZ / (16 * divisor) if divisor else 0
+        if abs(baud / board.links.baud - 1) > 0.01:
+            wrong.append(f"UART at {uart:#x} runs at {baud:.0f} baud, not {board.links.baud}")
+    links = board.links
+    functions = {links.east.tx: 2, links.east.rx: 2, links.west.tx: 2, links.west.rx: 2, board.led.pin: 1}  # UART, SPI
+    for pin, function in functions.items():
+        found = chip.register(IO_BANK0 + 4 + 8 * pin)
+        if found != function:
+            wrong.append(f"pin {pin} has function {found}, not {function}")
+    needed = 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 16 | 1 << 21 | 1 << 22 | 1 << 23  # IO, pads (QSPI's too), SPI0, timer, UARTs
+    if (chip.register(RESETS) or 0) & needed:
+        wrong.append(f"blocks are held in reset: {(chip.register(RESETS) or 0) & needed:#x}")
+    if chip.register(WATCHDOG_TICK) != 1 << 9 | CRYSTAL_HZ // 1_000_000:
+        wrong.append("the timer does not count microseconds")
+    if wrong:
+        raise EmulationError("the image sets the chip up wrongly: " + "; ".join(wrong))
 
 
 def _check_lights(genome: Genome, made: Build, session: _Session, states: Codes) -> None:

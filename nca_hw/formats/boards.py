@@ -14,7 +14,9 @@ from nca_hw.errors import NcaHwError
 from nca_hw.formats.words import did_you_mean
 
 Pin = Annotated[int, Field(ge=0, le=29)]
-UART_PINS = {"east": {(0, 1), (12, 13), (16, 17), (28, 29)}, "west": {(4, 5), (8, 9), (20, 21), (24, 25)}}  # RP2040 datasheet, table 2
+# RP2040 datasheet, table 2: pins of UART0 (east) and UART1 (west), tx and rx, and of the SPI0 output that drives the LED.
+UART_PINS = {"east": {(0, 1), (12, 13), (16, 17), (28, 29)}, "west": {(4, 5), (8, 9), (20, 21), (24, 25)}}
+LED_PINS = (3, 7, 19, 23)
 
 
 class _Strict(BaseModel):
@@ -141,6 +143,8 @@ def _clashes(text: str, board: Board) -> list[str]:
         if pin in owner:
             told.append(_told(text, purpose.split("."), f"pin {pin} is {owner[pin]} already", ""))
         owner.setdefault(pin, purpose)
+    if board.led.pin not in LED_PINS:
+        told.append(_told(text, ["led", "pin"], f"pin {board.led.pin} is no SPI0 output; those are {', '.join(map(str, LED_PINS))}", ""))
     for side, allowed in UART_PINS.items():
         port = getattr(board.links, side)
         if (port.tx, port.rx) not in allowed:

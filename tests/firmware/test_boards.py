@@ -49,6 +49,7 @@ def test_all_mistakes_are_told_with_their_lines() -> None:
     [
         ("tx = 0", "tx = 4", "pin 4 is links.east.tx already"),
         ("rx = 1\n", "rx = 3\n", "its UART is on"),
+        ("pin = 19", "pin = 16", "no SPI0 output; those are 3, 7, 19, 23"),
         ("pin = 22", "pin = 30", "less than or equal to 29"),
         ("interval_us = 100_000", "interval_us = 2_000_000", "1048576"),
         ("[budget]", "[budget", "is not TOML"),

@@ -129,3 +129,11 @@ def test_the_chip_refuses_what_it_does_not_know() -> None:
     with pytest.raises(EmulationError, match="0x60000000"):
         chip.run(5)
     assert chip.memory(FLASH, 2) == code[:2]
+
+
+def test_a_wrong_baud_rate_is_found(lizard: tuple[Genome, Build]) -> None:
+    """The image of another board file: 9,600 baud where 115,200 were asked for."""
+    genome, made = lizard
+    slow = build(genome, BOARD.model_copy(update={"links": BOARD.links.model_copy(update={"baud": 9600})}))
+    with pytest.raises(EmulationError, match=r"runs at 96\d\d baud, not 115200"):
+        verify(genome, replace(slow, board=BOARD), updates=3)
