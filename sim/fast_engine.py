@@ -20,6 +20,8 @@ from nca_hw.sim.simpy_engine import SEED_QUIET
 
 RECORDS_BYTES = 1 << 20
 RING_MAX = 1 << 12
+PORTABLE, AVX2 = range(2)  # instruction sets of the kernel, sim/fast/kernel.h
+BEST = AVX2
 
 
 def _power_of_two(least: int) -> int:
@@ -27,16 +29,20 @@ def _power_of_two(least: int) -> int:
 
 
 class FastArray:
-    """An array of integer cells, run by the C engine. It draws the same plan as `SimpyArray` and gives the same recording."""
+    """An array of integer cells, run by the C engine. It draws the same plan as `SimpyArray` and gives the same recording.
 
-    def __init__(self, scenario: Scenario, rule: IntegerRule, *, portable: bool = False) -> None:
+    Args:
+        instructions: the most that the kernel may use of what this processor has.
+    """
+
+    def __init__(self, scenario: Scenario, rule: IntegerRule, *, instructions: int = BEST) -> None:
         self.scenario = scenario
         self.rule = rule
         self.plan = plan = draw(scenario)
         self.recording = Recording()
         self._cell = CCell(rule.genome)
         self._kernel = ffi.new("nca_fast *")
-        lib.nca_fast_prepare(self._kernel, self._cell.struct, int(portable))
+        lib.nca_fast_prepare(self._kernel, self._cell.struct, instructions)
         count, channels = scenario.cells, rule.channels
 
         shortest = int(plan.waits.min()) * int(plan.tick.min()) // MILLION

@@ -27,7 +27,7 @@ ffibuilder.cdef(
     void nca_host_send(const nca_genome *, uint8_t, const int8_t *, uint8_t *);
     void nca_host_wake_many(const nca_genome *, uint32_t, int8_t *, const int8_t *, uint8_t *);
 
-    typedef struct { ...; } nca_fast;
+    typedef struct { int instructions; ...; } nca_fast;
     void nca_fast_prepare(nca_fast *, const nca_genome *, int);
     void nca_fast_wake_many(const nca_fast *, uint32_t, int8_t *, const int8_t *, uint8_t *);
 

@@ -4,12 +4,12 @@
 
 #if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)
 #include <immintrin.h>
-#define HAS_AVX2 1
+#define X86 1
 #else
-#define HAS_AVX2 0
+#define X86 0
 #endif
 
-void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int portable)
+void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int most)
 {
     const uint32_t channels = genome->channels, hidden = genome->hidden, inputs = NCA_PERCEPTION(genome);
     const int8_t *unit = genome->units;
@@ -46,14 +46,23 @@ void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int portable)
             fast->taps[k][n] = genome->taps[k * 9 + n];
         }
     }
-#if HAS_AVX2
-    fast->avx2 = !portable && __builtin_cpu_supports("avx2");
+    fast->instructions = NCA_PORTABLE;
+#if X86
+    if (most >= NCA_AVX2 && __builtin_cpu_supports("avx2")) {
+        fast->instructions = NCA_AVX2;
+    }
 #else
-    (void)portable;
+    (void)most;
 #endif
 }
 
-static int8_t compress(const nca_fast *fast, int32_t v)
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline))
+#else
+#define INLINE static inline
+#endif
+
+INLINE int8_t compress(const nca_fast *fast, int32_t v)
 {
     const int32_t eighth = ((v < 0 ? -v : v) - 1) >> 3;
     const int8_t code = fast->code[eighth < 0 ? 0 : eighth > NCA_EIGHTHS ? NCA_EIGHTHS : eighth];
@@ -61,9 +70,9 @@ static int8_t compress(const nca_fast *fast, int32_t v)
 }
 
 /* Perception as values, in pairs; what is left of the last pair is 0. */
-static void perceive(const nca_fast *fast, const int8_t *state, const int8_t *neighbours, int16_t *x)
+INLINE void perceive(const nca_fast *fast, uint32_t channels, const int8_t *state, const int8_t *neighbours, int16_t *x)
 {
-    const uint32_t channels = fast->genome.channels, kernels = fast->genome.kernels;
+    const uint32_t kernels = fast->genome.kernels;
     int32_t values[9][NCA_CHANNELS_MAX] = { { 0 } };
 
     for (uint32_t n = 0; n < 8; n++) {
@@ -89,7 +98,7 @@ static void perceive(const nca_fast *fast, const int8_t *state, const int8_t *ne
     x[kernels * channels] = 0;
 }
 
-static void layers(const nca_fast *fast, const int16_t *x, int32_t *output)
+INLINE void layers_portable(const nca_fast *fast, const int16_t *x, int32_t *output)
 {
     int32_t a[NCA_HIDDEN_MAX];
     int16_t h[NCA_HIDDEN_MAX + 1];
@@ -118,9 +127,9 @@ static void layers(const nca_fast *fast, const int16_t *x, int32_t *output)
     }
 }
 
-#if HAS_AVX2
+#if X86
 /* Products of 16 bits summed in pairs (pmaddwd): |w x| < 2^19, exact. Four accumulators of eight hidden units stay in registers. */
-__attribute__((target("avx2"))) static void layers_avx2(const nca_fast *fast, const int16_t *x, int32_t *output)
+__attribute__((target("avx2"))) static inline void layers_avx2(const nca_fast *fast, const int16_t *x, int32_t *output)
 {
     int32_t pairs[NCA_PERCEPTION_MAX / 2];
     int32_t h[NCA_HIDDEN_MAX];
@@ -161,10 +170,11 @@ __attribute__((target("avx2"))) static void layers_avx2(const nca_fast *fast, co
 }
 #endif
 
-uint8_t nca_fast_wake(const nca_fast *fast, int8_t *state, const int8_t *neighbours)
+/* Everything around the layers, compiled once for every instruction set and once more for sixteen channels. */
+INLINE uint8_t wake(const nca_fast *fast, uint32_t channels, void (*layers)(const nca_fast *, const int16_t *, int32_t *),
+                    int8_t *state, const int8_t *neighbours)
 {
     const nca_genome *genome = &fast->genome;
-    const uint32_t channels = genome->channels;
     const int8_t alive = genome->alive;
     int8_t heard = -127;
     int16_t x[NCA_PERCEPTION_MAX + 1];
@@ -178,15 +188,8 @@ uint8_t nca_fast_wake(const nca_fast *fast, int8_t *state, const int8_t *neighbo
         memset(state, 0, channels);
         return 0;
     }
-    perceive(fast, state, neighbours, x);
-#if HAS_AVX2
-    if (fast->avx2) {
-        layers_avx2(fast, x, output);
-    } else
-#endif
-    {
-        layers(fast, x, output);
-    }
+    perceive(fast, channels, state, neighbours, x);
+    layers(fast, x, output);
     for (uint32_t c = 0; c < channels; c++) {
         const int64_t d = ((int64_t)output[c] * genome->m2[c] + ((int64_t)1 << (genome->s2 - 1))) >> genome->s2;
         state[c] = compress(fast, 16 * fast->value[(uint8_t)state[c]] + (int32_t)d);
@@ -195,6 +198,26 @@ uint8_t nca_fast_wake(const nca_fast *fast, int8_t *state, const int8_t *neighbo
         memset(state, 0, channels);
     }
     return 1;
+}
+
+#if X86
+__attribute__((target("avx2"))) static uint8_t wake_avx2(const nca_fast *fast, int8_t *state, const int8_t *neighbours)
+{
+    if (fast->genome.channels == NCA_CHANNELS_MAX) {
+        return wake(fast, NCA_CHANNELS_MAX, layers_avx2, state, neighbours);
+    }
+    return wake(fast, fast->genome.channels, layers_avx2, state, neighbours);
+}
+#endif
+
+uint8_t nca_fast_wake(const nca_fast *fast, int8_t *state, const int8_t *neighbours)
+{
+#if X86
+    if (fast->instructions == NCA_AVX2) {
+        return wake_avx2(fast, state, neighbours);
+    }
+#endif
+    return wake(fast, fast->genome.channels, layers_portable, state, neighbours);
 }
 
 void nca_fast_wake_many(const nca_fast *fast, uint32_t count, int8_t *states, const int8_t *neighbours, uint8_t *evaluated)

@@ -9,6 +9,8 @@
 #define NCA_HIDDEN_MAX 256
 #define NCA_EIGHTHS 8192 /* X[126] + X[127] < 2 * 4096: a magnitude of more eighths has code 127 */
 
+enum nca_instructions { NCA_PORTABLE, NCA_AVX2 };
+
 typedef struct {
     nca_genome genome;
     uint16_t hidden_pairs, perception_pairs;
@@ -19,11 +21,11 @@ typedef struct {
     int32_t b1[NCA_HIDDEN_MAX];                                   /* 4 b1 and the rounding half */
     int32_t b2[NCA_CHANNELS_MAX];
     int32_t taps[4][9];
-    int avx2;
+    int instructions; /* what this processor runs: enum nca_instructions */
 } nca_fast;
 
-/* Fills `fast` from a genome, which must outlive it. Takes AVX2 where the processor has it, unless `portable` is 1. */
-void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int portable);
+/* Fills `fast` from a genome, which must outlive it. Takes the best instructions that the processor has, `most` at the most. */
+void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int most);
 
 /* One wake, as nca_cell_wake. */
 uint8_t nca_fast_wake(const nca_fast *fast, int8_t *state, const int8_t *neighbours);

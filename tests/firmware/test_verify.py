@@ -133,7 +133,7 @@ def test_the_chip_refuses_what_it_does_not_know() -> None:
 
 def test_a_wrong_baud_rate_is_found(lizard: tuple[Genome, Build]) -> None:
     """The image of another board file: 9,600 baud where 115,200 were asked for."""
-    genome, made = lizard
+    genome, _ = lizard
     slow = build(genome, BOARD.model_copy(update={"links": BOARD.links.model_copy(update={"baud": 9600})}))
     with pytest.raises(EmulationError, match=r"runs at 96\d\d baud, not 115200"):
         verify(genome, replace(slow, board=BOARD), updates=3)

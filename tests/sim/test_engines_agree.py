@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nca_hw.core.genome import Genome, load
 from nca_hw.core.model import FloatModel
 from nca_hw.errors import NcaHwError
-from nca_hw.sim.fast_engine import FastArray
+from nca_hw.sim.fast_engine import AVX2, PORTABLE, FastArray
 from nca_hw.sim.recording import Recording
 from nca_hw.sim.regions import RandomCount, RandomFraction, Rectangle, Struck
 from nca_hw.sim.rules import FloatRule, IntegerRule
@@ -59,10 +59,10 @@ def assert_same(fast: Recording, simpy: Recording) -> None:
 
 
 @settings(max_examples=300)
-@given(scenarios(), st.sampled_from(list(GENOMES)), st.booleans())
-def test_both_engines_run_the_same_trajectory(scenario: Scenario, name: str, portable: bool) -> None:
+@given(scenarios(), st.sampled_from(list(GENOMES)), st.sampled_from([PORTABLE, AVX2]))
+def test_both_engines_run_the_same_trajectory(scenario: Scenario, name: str, instructions: int) -> None:
     rule = IntegerRule(GENOMES[name])
-    assert_same(FastArray(scenario, rule, portable=portable).run(), SimpyArray(scenario, rule).run())
+    assert_same(FastArray(scenario, rule, instructions=instructions).run(), SimpyArray(scenario, rule).run())
 
 
 @pytest.mark.parametrize("loss", [0, 0.3])
