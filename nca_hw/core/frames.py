@@ -10,7 +10,6 @@ from nca_hw.core.reference import Codes
 
 START = 0x80
 STATE = 0x10
-PLACES = 8
 
 
 def encode(place: int, state: Codes) -> bytes:

@@ -108,21 +108,6 @@ class Rp2040:
         untouched = len(below) - len(below.lstrip(bytes([fill])))
         return len(below) - untouched
 
-    def call(self, function: int, arguments: tuple[int, ...], stack_arguments: tuple[int, ...], stack_top: int) -> int:
-        """Call a function of the image by the procedure call standard, with nothing else running; gives its result."""
-        mu = self._mu
-        for register, value in zip((arm_const.UC_ARM_REG_R0, arm_const.UC_ARM_REG_R1, arm_const.UC_ARM_REG_R2, arm_const.UC_ARM_REG_R3),
-                                   arguments, strict=False):  # fmt: skip
-            mu.reg_write(register, value)
-        sp = stack_top - 8 * -(-4 * len(stack_arguments) // 8)
-        for i, value in enumerate(stack_arguments):
-            mu.mem_write(sp + 4 * i, struct.pack("<I", value))
-        mu.reg_write(arm_const.UC_ARM_REG_SP, sp)
-        back = FLASH + BOOT2  # the vector table: no function returns there by itself
-        mu.reg_write(arm_const.UC_ARM_REG_LR, back | 1)
-        mu.emu_start(function | 1, back)
-        return int(mu.reg_read(arm_const.UC_ARM_REG_R0))
-
     def write(self, address: int, data: bytes) -> None:
         """Write RAM."""
         self._mu.mem_write(address, data)
@@ -130,8 +115,6 @@ class Rp2040:
     def count_cycles(self, meter: CycleMeter) -> None:
         """Let a meter see every instruction from now on (slow)."""
         self._mu.hook_add(unicorn.UC_HOOK_CODE, meter.step)
-
-    # Registers ---------------------------------------------------------------------------------------------------------
 
     def _read(self, mu: Any, offset: int, size: int, base: int) -> int:
         address = base + offset

@@ -76,7 +76,7 @@ class Verification:
 
 
 @dataclass
-class _Session:
+class _Log:
     """Updates as the chip made them: what it was and had heard before, what it sent after."""
 
     before: list[Codes] = field(default_factory=list)
@@ -96,13 +96,13 @@ def verify(genome: Genome, made: Build, updates: int = 1000, seed: int = 0, prog
         EmulationError: the image stopped, or touched what it has no business with.
     """
     rng = np.random.default_rng(seed)
-    chip, session = _chip(genome, made, rng, updates, lambda i: _stimulus(rng, genome), progress)
+    chip, log = _chip(genome, made, rng, updates, lambda i: _stimulus(rng, genome), progress)
     chip.run()
-    before, heard, sent = np.array(session.before), np.array(session.heard), np.array(session.sent)
+    before, heard, sent = np.array(log.before), np.array(log.heard), np.array(log.sent)
     expected, _ = reference.wake(genome, before, heard)
     core, _ = CCell(genome).wake(before, heard)
     _check_setup(made, chip)
-    _check_lights(genome, made, session, sent)
+    _check_lights(genome, made, log, sent)
 
     simulated = [_simulated(rule) for rule in (ReferenceRule(genome), IntegerRule(genome))]
     fast = FastArray(SMALL, IntegerRule(genome)).run().trajectory.hexdigest()
@@ -118,7 +118,7 @@ def verify(genome: Genome, made: Build, updates: int = 1000, seed: int = 0, prog
     return Verification(
         board=made.board.name, image_sha256=made.sha256, updates_compared=len(sent),
         cycles_per_update=round(float(np.mean(meter.cycles))), instructions_per_update=round(float(np.mean(meter.instructions))),
-        stack_bytes=chip.stack_high_water(STACK_TOP, STACK_TOP - STACK_WATCHED), frames_rejected=session.rejected, rungs=rungs,
+        stack_bytes=chip.stack_high_water(STACK_TOP, STACK_TOP - STACK_WATCHED), frames_rejected=log.rejected, rungs=rungs,
         mismatch=_first_difference(expected, sent),
     )  # fmt: skip
 
@@ -126,12 +126,12 @@ def verify(genome: Genome, made: Build, updates: int = 1000, seed: int = 0, prog
 def write_replay(path: Path, genome: Genome, made: Build, updates: int, mismatch: Mismatch, seed: int = 0) -> None:
     """Write the stimulus of the first mismatch, .npz: state [C], neighbours [8, C], expected [C], got [C]."""
     rng = np.random.default_rng(seed)
-    chip, session = _chip(genome, made, rng, updates, lambda i: _stimulus(rng, genome), None)
+    chip, log = _chip(genome, made, rng, updates, lambda i: _stimulus(rng, genome), None)
     chip.run()
     i = mismatch.update
-    expected, _ = reference.wake(genome, session.before[i], session.heard[i])
+    expected, _ = reference.wake(genome, log.before[i], log.heard[i])
     out = io.BytesIO()
-    np.savez(out, state=session.before[i], neighbours=session.heard[i], expected=expected, got=session.sent[i])
+    np.savez(out, state=log.before[i], neighbours=log.heard[i], expected=expected, got=log.sent[i])
     write_whole(path, out.getvalue())
 
 
@@ -160,13 +160,13 @@ def _stimulus(rng: np.random.Generator, genome: Genome) -> _Stimulus:
 def _chip(
     genome: Genome, made: Build, rng: np.random.Generator, updates: int, stimulus: Callable[[int], _Stimulus],
     progress: Callable[[int], None] | None,
-) -> tuple[Rp2040, _Session]:  # fmt: skip
+) -> tuple[Rp2040, _Log]:  # fmt: skip
     """A chip with the image, and what will drive it: it is run, and stops after so many updates."""
     noise = np.random.default_rng(1)
     chip = Rp2040(made.image.binary, seed_pin=made.board.seed.pin, noise=lambda: int(noise.integers(2)))
     chip.step = TIME_STEP_US
     chip.reset()
-    session = _Session()
+    log = _Log()
     state_at = next(s.address for s in made.image.symbols if s.name == "cell")  # the state comes first in it
     neighbours = np.zeros((NEIGHBOURS, genome.channels), np.int8)
     own = np.zeros(genome.channels, np.int8)
@@ -180,7 +180,7 @@ def _chip(
         if waiting:
             return
         waiting = True
-        wanted = stimulus(len(session.sent))
+        wanted = stimulus(len(log.sent))
         if wanted.state is not None:
             own[:] = wanted.state
             chip.write(state_at, own.tobytes())
@@ -188,12 +188,12 @@ def _chip(
             port = chip.ports[int(rng.integers(2))]
             if rng.random() < wanted.damage:
                 port.extend(_damaged(rng, frames.encode(place, state)))
-                session.rejected += 1
+                log.rejected += 1
             else:
                 port.extend(frames.encode(place, state))
                 neighbours[place] = state
-        session.before.append(own.copy())
-        session.heard.append(neighbours.copy())
+        log.before.append(own.copy())
+        log.heard.append(neighbours.copy())
 
     def on_send(port: int, byte: int) -> None:
         nonlocal waiting
@@ -203,21 +203,21 @@ def _chip(
         got = [frames.decode_all(bytes(data), genome.channels) for data in outgoing]
         places = tuple(tuple(place for place, _ in sound) for sound in got)
         if any(len(data) != frame_bytes for data in outgoing) or places != tuple((place,) for place in PLACE_OF_PORT):
-            raise EmulationError(f"update {len(session.sent)}: the image sent no sound frame: {outgoing[0].hex()}, {outgoing[1].hex()}")
+            raise EmulationError(f"update {len(log.sent)}: the image sent no sound frame: {outgoing[0].hex()}, {outgoing[1].hex()}")
         own[:] = got[0][0][1]
-        session.sent.append(own.copy())
-        session.lights.append(tuple(light))
+        log.sent.append(own.copy())
+        log.lights.append(tuple(light))
         light.clear()
         for data in outgoing:
             data.clear()
         waiting = False
         if progress is not None:
-            progress(len(session.sent))
-        if len(session.sent) == updates:
+            progress(len(log.sent))
+        if len(log.sent) == updates:
             chip.stop()
 
     chip.on_idle, chip.on_send, chip.on_light = on_idle, on_send, light.append
-    return chip, session
+    return chip, log
 
 
 def _damaged(rng: np.random.Generator, frame: bytes) -> bytes:
@@ -282,12 +282,12 @@ def _check_setup(made: Build, chip: Rp2040) -> None:
         raise EmulationError("the image sets the chip up wrongly: " + "; ".join(wrong))
 
 
-def _check_lights(genome: Genome, made: Build, session: _Session, states: Codes) -> None:
+def _check_lights(genome: Genome, made: Build, log: _Log, states: Codes) -> None:
     """The LED's bits after every update, green, red, blue: four SPI bits a bit, squared brightness, capped. Source: docs/firmware.md."""
     channels = [min(c, genome.channels - 1) for c in (1, 0, 2)]
     values = np.clip(reference.val(genome, states[:, channels]), 0, 255)
     wanted = values * values * made.board.led.brightness >> 16
-    for update, (light, colours) in enumerate(zip(session.lights, wanted, strict=True)):
+    for update, (light, colours) in enumerate(zip(log.lights, wanted, strict=True)):
         bits = "".join(f"{word:016b}" for word in light)
         told = "".join({"1000": "0", "1100": "1"}.get(bits[i : i + 4], "?") for i in range(0, len(bits), 4))
         if told != "".join(f"{colour:08b}" for colour in colours):
