@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from nca_hw.core._cell import ffi, lib
 from nca_hw.core.ccore import CCell
 from nca_hw.core.genome import NEIGHBOURS
+from nca_hw.core.reference import SEED_QUIET
 from nca_hw.errors import NcaHwError
 from nca_hw.sim.plan import MILLION, draw
 from nca_hw.sim.recording import Recording
 from nca_hw.sim.rules import IntegerRule
 from nca_hw.sim.scenario import Scenario
-from nca_hw.sim.simpy_engine import SEED_QUIET
 
 RECORDS_BYTES = 1 << 20
 RING_MAX = 1 << 12

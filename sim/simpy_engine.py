@@ -13,7 +13,7 @@ import numpy as np
 import simpy
 
 from nca_hw.core.genome import NEIGHBOURS
-from nca_hw.core.reference import random_next
+from nca_hw.core.reference import SEED_QUIET, random_next
 from nca_hw.sim.plan import MILLION, draw
 from nca_hw.sim.recording import Recording
 from nca_hw.sim.rules import Array, Rule
@@ -21,7 +21,6 @@ from nca_hw.sim.scenario import Scenario
 from nca_hw.sim.streams import Domain, key
 
 FAULT, WAKE, ARRIVAL, OBSERVATION = 2, 16, 1 << 40, 1 << 41  # priorities; a wake's is WAKE + cell
-SEED_QUIET = 2  # docs/spec.md section 5
 OFFSETS = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))  # row, column; clockwise from the north
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Time = Callable[[int], int]  # from the mean interval in ns to ns
 
-CELLS_MAX = 4_000_000
+MEASURED_AT = 150  # mean updates after which a new genome is judged
 _WORDS = "nca_hw.words"
 
 
@@ -35,6 +35,8 @@ class GridType(click.ParamType[tuple[int, int]]):
         """Words to numbers."""
         if isinstance(value, tuple):
             return value
+        from nca_hw.sim.scenario import CELLS_MAX
+
         match = re.fullmatch(r"(\d{1,7})x(\d{1,7})", value)
         if match is None:
             self.fail(f"{value!r} is no grid. Write WIDTHxHEIGHT in cells, 40x40 for example.", param, ctx)

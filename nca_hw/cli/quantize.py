@@ -12,7 +12,6 @@ from nca_hw.cli import common
 if TYPE_CHECKING:
     from nca_hw.sim.rules import Rule
 
-MEASURED_AT = 150
 PADDING = 24
 
 
@@ -25,7 +24,7 @@ PADDING = 24
 @click.option("--licence", default="", help="Their licence, for the card.")
 @click.option("--layout", type=click.Choice(["auto", "blocked", "interleaved"]), default="auto", show_default=True, help="As for import.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True, help="Of calibration and measurement.")
-@click.option("--measure/--no-measure", default=True, show_default=True, help=f"Grow float and int8 for {MEASURED_AT} mean updates.")
+@click.option("--measure/--no-measure", default=True, show_default=True, help=f"Grow float and int8 for {common.MEASURED_AT} mean updates.")
 @common.json_option
 def command(
     source: Path, output: Path, target: Path | None, name: str | None, source_note: str, licence: str, layout: str, seed: int,
@@ -67,11 +66,11 @@ def command(
         rules: list[tuple[str, Rule]] = [("float", FloatRule(model)), ("int8", IntegerRule(genome))]
         for kind, rule in rules:
             scenario = Scenario(canvas[1], canvas[0], seed=seed)
-            scenario = replace(scenario, duration=MEASURED_AT * scenario.interval)
+            scenario = replace(scenario, duration=common.MEASURED_AT * scenario.interval)
             with common.progress(f"growing {kind}", scenario.duration) as advance:
                 loss = simulate(scenario, rule, picture, advance).loss
             assert loss is not None
-            losses[f"{kind}_loss_at_{MEASURED_AT}"] = loss
+            losses[f"{kind}_loss_at_{common.MEASURED_AT}"] = loss
     genome.with_quality(**losses).save(output)
     document = {"source": str(source), "layout": found, "output": str(output), "genome_hash": genome.cell_hash, "s1": genome.s1,
                 "s2": genome.s2, **losses}  # fmt: skip

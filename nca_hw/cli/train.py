@@ -13,8 +13,6 @@ from nca_hw.cli import common
 if TYPE_CHECKING:
     from nca_hw.train import Progress
 
-MEASURED_AT = 150
-
 
 @click.command(cls=common.Command, short_help="A picture to an int8 genome that grows it, keeps it and heals it.")
 @click.argument("picture", type=common.FILE)
@@ -66,12 +64,12 @@ def command(
     )  # fmt: skip
     genome = trained.genome(target_png=to_png_bytes(target), provenance=provenance)
     unit = Scenario(width, height).interval
-    with common.progress("growing it", MEASURED_AT * unit) as grown:
-        loss = simulate(Scenario(width, height, seed=1, duration=MEASURED_AT * unit), IntegerRule(genome), target, grown).loss
+    with common.progress("growing it", common.MEASURED_AT * unit) as grown:
+        loss = simulate(Scenario(width, height, seed=1, duration=common.MEASURED_AT * unit), IntegerRule(genome), target, grown).loss
     assert loss is not None
-    genome.with_quality(**{f"int8_loss_at_{MEASURED_AT}": loss}).save(output)
+    genome.with_quality(**{f"int8_loss_at_{common.MEASURED_AT}": loss}).save(output)
     document = {"picture": str(picture), "output": str(output), "checkpoint": str(folder), "steps": trained.steps, "seed": seed,
-                "training_loss": trained.losses[-1] if trained.losses else None, f"int8_loss_at_{MEASURED_AT}": loss,
+                "training_loss": trained.losses[-1] if trained.losses else None, f"int8_loss_at_{common.MEASURED_AT}": loss,
                 "genome_hash": genome.cell_hash}  # fmt: skip
     if as_json:
         common.emit("train", document)

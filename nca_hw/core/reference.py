@@ -12,6 +12,7 @@ from nca_hw.core.genome import CODE_MAX, Genome, Kernel
 
 Codes = NDArray[np.int8]
 N, NE, E, SE, S, SW, W, NW = range(8)
+SEED_QUIET = 2  # wakes that a new seed lets pass, docs/spec.md section 5
 
 
 def val(genome: Genome, codes: Codes) -> NDArray[np.int64]:

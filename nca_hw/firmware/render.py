@@ -11,6 +11,7 @@ import numpy as np
 
 from nca_hw import __version__
 from nca_hw.core.genome import Genome, Kernel
+from nca_hw.core.reference import SEED_QUIET
 from nca_hw.formats.boards import Board
 
 CORE = ("cell.h", "cell.c", "link.h", "link.c", "board.h")
@@ -41,7 +42,7 @@ def sources(genome: Genome, board: Board) -> dict[str, str]:
     )  # fmt: skip
     texts["genome.c"] = render("genome.c.j2", tables=tables)
     texts["main.c"] = render(
-        "main.c.j2", interval_us=board.interval_us, brightness=board.led.brightness, seed=genome.seed.tolist(),
+        "main.c.j2", seed_quiet=SEED_QUIET, interval_us=board.interval_us, brightness=board.led.brightness, seed=genome.seed.tolist(),
         lights=[min(channel, genome.channels - 1) for channel in (1, 0, 2)],  # a WS2812 wants green, red, blue
 
         state_in_perception=genome.kernels[0] is Kernel.IDENTITY and Kernel.LAPLACIAN not in genome.kernels,
