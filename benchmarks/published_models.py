@@ -43,7 +43,7 @@ def run(path: Path, kind: str, grid: int, at: tuple[int, ...], seed: int) -> lis
     scenario = Scenario(grid, grid, seed=seed, duration=max(at) * interval, sample_every=step * interval)
     result = simulate(scenario, rule, target)
     on_grid = place(target, grid, grid)
-    return [shifted_loss(result.rgba[t // step], on_grid) for t in at]
+    return [shifted_loss(result.rgba(t // step), on_grid) for t in at]
 
 
 def main() -> int:

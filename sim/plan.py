@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nca_hw.core.reference import random_start, random_wait
+from nca_hw.sim.clocks import MILLION, Clocks, draw_clocks, draw_waits
+from nca_hw.sim.faults import Operation, Planting, Power, Slow
 from nca_hw.sim.scenario import MICROSECOND, Scenario
-from nca_hw.sim.streams import TWO_32, Domain, key
+from nca_hw.sim.streams import TWO_32, Domain, keys, random_starts
 
-MILLION = 1_000_000
-WAITS = 1 << 12
+__all__ = ["MILLION", "QUEUE", "Plan", "draw"]
 
-
-@dataclass(frozen=True)
-class PowerCut:
-    """All of `cells` lose power at `time`, ns, or get it back."""
-
-    time: int
-    cells: tuple[int, ...]
-    on: bool
+QUEUE = 16  # frames that may wait before a link; those beyond are dropped
 
 
 @dataclass(frozen=True)
@@ -30,36 +24,105 @@ class Plan:
 
     Attributes:
         random: uint32 [cells], where every cell's generator starts.
-        tick: int64 [cells], length of a thousand ticks of every cell's clock, in picoseconds: 10^9 for a true one.
+        clocks: of all cells.
         waits: uint32 [4096], ticks until the next wake for the upper 12 bits of a random number.
-        loss_limit: a message is lost if its 32-bit number is below this.
-        power_cuts: in the order in which they happen.
+        loss_limit: a message is lost if its 32-bit number is below this. loss_spread: in 2^-16.
+        frame_ns: time that a frame takes on a link. frame_bytes: of a frame.
+        clean: uint64 [bits of a frame + 1]: so many bits in a row arrive unflipped if a 32-bit number is not below clean[bits]; empty
+            without bit errors.
+        cut: uint8 [cells], frames that never get through, a bit for each.
+        operations: in the order in which they happen; those of one time in the order of the faults.
     """
 
     scenario: Scenario
     random: NDArray[np.uint32]
-    tick: NDArray[np.int64]
+    clocks: Clocks
     waits: NDArray[np.uint32]
     loss_limit: int
-    power_cuts: tuple[PowerCut, ...]
+    loss_spread: int
+    frame_ns: int
+    frame_bytes: int
+    clean: NDArray[np.uint64]
+    cut: NDArray[np.uint8]
+    operations: tuple[Operation, ...]
+
+    @property
+    def shortest_wait(self) -> int:
+        """The least time between two wakes of any cell, ns."""
+        fastest = min([1.0, *(fault.factor for fault in self.scenario.faults if isinstance(fault, Slow))])
+        return int(self.waits.min()) * paced(self.clocks.shortest_tick(), fastest) // MILLION
+
+    @property
+    def longest_wait(self) -> int:
+        """The greatest time between two wakes of any cell, ns."""
+        slowest = max([1.0, *(fault.factor for fault in self.scenario.faults if isinstance(fault, Slow))])
+        return int(self.waits.max()) * paced(self.clocks.longest_tick(), slowest) // MILLION
+
+    @property
+    def longest_way(self) -> int:
+        """The greatest time from sending to having been received, ns."""
+        return self.scenario.latency + self.scenario.latency_jitter + (QUEUE + 1) * self.frame_ns
 
 
-def draw(scenario: Scenario) -> Plan:
-    """Draw a scenario's random choices."""
-    count, seed = scenario.cells, scenario.seed
-    spread = round(scenario.rate_spread * MILLION)
-    mean = scenario.interval // MICROSECOND
-    cuts = []
-    for number, kill in enumerate(scenario.kills):
-        struck = tuple(kill.struck.cells(scenario.width, scenario.height, seed, number))
-        cuts.append(PowerCut(kill.at, struck, on=False))
-        if kill.dead_for is not None:
-            cuts.append(PowerCut(kill.at + kill.dead_for, struck, on=True))
+def paced(tick: int, slower: float) -> int:
+    """A tick of a clock that runs `slower` times as slow."""
+    return tick * round(slower * 1024) >> 10
+
+
+def draw(scenario: Scenario, channels: int = 16) -> Plan:
+    """Draw a scenario's random choices for cells of so many channels."""
+    grid, seed = scenario.grid, scenario.seed
+    frame_bytes = channels + 5  # docs/protocol.md
+    cells = np.arange(grid.cells)
+    bits = 8 * frame_bytes
     return Plan(
         scenario,
-        random=np.array([random_start(seed, i) for i in range(count)], np.uint32),
-        tick=np.array([(MILLION + (key(seed, Domain.CLOCK_RATE, i) * (2 * spread + 1) >> 32) - spread) * 1000 for i in range(count)]),
-        waits=np.array([random_wait(i << 20, mean) for i in range(WAITS)], np.uint32),
+        random=random_starts(seed, cells * 0 if scenario.same_random else cells),
+        clocks=draw_clocks(seed, grid.chip_of, scenario.rate_spread, scenario.oscillator, scenario.traces),
+        waits=draw_waits(scenario.waits, scenario.interval // MICROSECOND, scenario.wait_jitter),
         loss_limit=round(scenario.loss * TWO_32),
-        power_cuts=tuple(sorted(cuts, key=lambda cut: cut.time)),
+        loss_spread=round(scenario.loss_spread * 65536),
+        frame_ns=round(frame_bytes * 10 * 1_000_000_000 / scenario.baud) if scenario.baud else 0,
+        frame_bytes=frame_bytes,
+        clean=_clean(scenario.bit_errors, bits) if scenario.bit_errors else np.zeros(0, np.uint64),
+        cut=_broken(scenario),
+        operations=tuple(sorted(_operations(scenario), key=lambda operation: operation.time)),
     )
+
+
+def _clean(bit_errors: float, bits: int) -> NDArray[np.uint64]:
+    """Probability of a flip within the first n bits, in 2^-32."""
+    kept, limits = 1.0, [0]
+    for _ in range(bits):
+        kept *= 1 - bit_errors
+        limits.append(round((1 - kept) * TWO_32))
+    return np.array(limits, np.uint64)
+
+
+def _broken(scenario: Scenario) -> NDArray[np.uint8]:
+    grid, limit = scenario.grid, round(scenario.broken * TWO_32)
+    cut = np.zeros(grid.cells, np.uint8)
+    for frame in range(8):
+        drawn = keys(scenario.seed, Domain.LINK_BROKEN, grid.chip_of, grid.link(frame))
+        cut |= np.where(drawn.astype(np.uint64) < limit, np.uint8(1 << frame), np.uint8(0))
+    return cut & grid.frame_masks
+
+
+def _operations(scenario: Scenario) -> Iterator[Operation]:
+    grid = scenario.grid
+    if scenario.stagger:
+        drawn = keys(scenario.seed, Domain.STAGGER, 0, np.arange(grid.chips)).astype(object) * (scenario.stagger + 1) >> 32
+        times = [int(time) for time in drawn]
+        for chip, time in enumerate(times):
+            yield Power(time, tuple(grid.cells_of_chip(chip)), on=True)
+        yield Planting(times[int(grid.chip_of[grid.seed_cell])], (grid.seed_cell,))
+    else:
+        yield Power(0, tuple(range(grid.cells)), on=True)
+        yield Planting(0, (grid.seed_cell,))
+    for number, fault in enumerate(scenario.faults):
+        yield from fault.operations(grid, scenario.seed, number)
+
+
+def without_faults(scenario: Scenario) -> Scenario:
+    """The same array, left in peace."""
+    return replace(scenario, faults=())

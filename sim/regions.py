@@ -1,4 +1,4 @@
-"""Which cells a fault strikes: a count, a fraction, or a rectangle."""
+"""Which cells a fault strikes: some anywhere, a rectangle, chips, or all."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nca_hw.errors import NcaHwError
+from nca_hw.sim.grid import Grid
 from nca_hw.sim.streams import Domain, sample
 
-CURE = "Write a count (480), a percentage (30%) or a region WxH@X,Y (20x40@0,0)."
+CURE = "Write a count (480), a percentage (30%), a region WxH@X,Y (20x40@0,0), tiles (25% tiles, 3 tiles, tile 2,0), seed or all."
 
 
 class Struck(Protocol):
     """A choice of cells of a grid."""
 
-    def cells(self, width: int, height: int, seed: int, event: int) -> list[int]:
-        """The struck cells, ascending, for the run's seed and the number of the fault."""
+    def cells(self, grid: Grid, seed: int, event: int) -> list[int]:
+        """The struck cells, ascending, for the run's seed and the number of the fault.
+
+        Raises:
+            NcaHwError: the grid has no such cells.
+        """
 
 
 @dataclass(frozen=True)
@@ -25,11 +30,10 @@ class RandomCount:
 
     count: int
 
-    def cells(self, width: int, height: int, seed: int, event: int) -> list[int]:
+    def cells(self, grid: Grid, seed: int, event: int) -> list[int]:
         """See Struck."""
-        if self.count > width * height:
-            raise NcaHwError(f"can't strike {self.count} of {width * height} cells", where="kill", cure=CURE)
-        return sample(seed, Domain.FAULT, event, width * height, self.count)
+        _at_most(self.count, grid.cells, "cells")
+        return sample(seed, Domain.FAULT, event, grid.cells, self.count)
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,9 @@ class RandomFraction:
 
     fraction: float
 
-    def cells(self, width: int, height: int, seed: int, event: int) -> list[int]:
+    def cells(self, grid: Grid, seed: int, event: int) -> list[int]:
         """See Struck."""
-        return sample(seed, Domain.FAULT, event, width * height, round(self.fraction * width * height))
+        return sample(seed, Domain.FAULT, event, grid.cells, round(self.fraction * grid.cells))
 
 
 @dataclass(frozen=True)
@@ -52,33 +56,91 @@ class Rectangle:
     x: int
     y: int
 
-    def cells(self, width: int, height: int, seed: int, event: int) -> list[int]:
+    def cells(self, grid: Grid, seed: int, event: int) -> list[int]:
         """See Struck."""
-        if self.x + self.width > width or self.y + self.height > height:
+        if self.x + self.width > grid.width or self.y + self.height > grid.height:
             raise NcaHwError(
-                f"region {self.width}x{self.height}@{self.x},{self.y} does not lie within the {width}x{height} grid",
-                where="kill",
+                f"region {self.width}x{self.height}@{self.x},{self.y} does not lie within the {grid.width}x{grid.height} grid",
+                where="struck cells",
                 cure=CURE,
             )
-        return [row * width + column for row in range(self.y, self.y + self.height) for column in range(self.x, self.x + self.width)]
+        rows = range(self.y, self.y + self.height)
+        return [row * grid.width + column for row in rows for column in range(self.x, self.x + self.width)]
+
+
+@dataclass(frozen=True)
+class RandomTiles:
+    """All cells of some chips anywhere: so many, or a fraction 0..1 of them."""
+
+    count: int | None
+    fraction: float = 0.0
+
+    def cells(self, grid: Grid, seed: int, event: int) -> list[int]:
+        """See Struck."""
+        count = round(self.fraction * grid.chips) if self.count is None else self.count
+        _at_most(count, grid.chips, "tiles")
+        chips = sample(seed, Domain.FAULT, event, grid.chips, count)
+        return sorted(cell for chip in chips for cell in grid.cells_of_chip(chip))
+
+
+@dataclass(frozen=True)
+class Tile:
+    """All cells of the chip in column x, row y of the chips."""
+
+    x: int
+    y: int
+
+    def cells(self, grid: Grid, seed: int, event: int) -> list[int]:
+        """See Struck."""
+        if self.x >= grid.chips_across or self.y >= grid.chips_down:
+            told = f"there is no tile {self.x},{self.y} among {grid.chips_across}x{grid.chips_down}"
+            raise NcaHwError(told, where="struck cells", cure=CURE)
+        return grid.cells_of_chip(self.y * grid.chips_across + self.x)
+
+
+@dataclass(frozen=True)
+class SeedCell:
+    """The seed cell."""
+
+    def cells(self, grid: Grid, seed: int, event: int) -> list[int]:
+        """See Struck."""
+        return [grid.seed_cell]
+
+
+@dataclass(frozen=True)
+class Everybody:
+    """All cells."""
+
+    def cells(self, grid: Grid, seed: int, event: int) -> list[int]:
+        """See Struck."""
+        return list(range(grid.cells))
+
+
+def _at_most(count: int, there: int, what: str) -> None:
+    if count > there:
+        raise NcaHwError(f"can't strike {count} of {there} {what}", where="struck cells", cure=CURE)
 
 
 def parse(text: str) -> Struck:
-    """A choice of cells in words: `480`, `30%` or `20x40@0,0`.
+    """A choice of cells in words: `480`, `30%`, `20x40@0,0`, `3 tiles`, `25% tiles`, `tile 2,0`, `seed` or `all`.
 
     Raises:
         NcaHwError: anything else, or a percentage outside 0..100.
     """
-    if match := re.fullmatch(r"(\d+(?:\.\d+)?)%", text):
+    if match := re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)%( tiles)?", text, re.ASCII):
         percent = float(match[1])
         if percent > 100:
-            raise NcaHwError(f"{text} is more than all cells, allowed are 0% to 100%", where="kill", cure=CURE)
-        return RandomFraction(percent / 100)
-    if re.fullmatch(r"\d{1,9}", text):
-        return RandomCount(int(text))
-    if match := re.fullmatch(r"(\d{1,9})x(\d{1,9})@(\d{1,9}),(\d{1,9})", text):
+            raise NcaHwError(f"{text} is more than all, allowed are 0% to 100%", where="struck cells", cure=CURE)
+        return RandomTiles(None, percent / 100) if match[2] else RandomFraction(percent / 100)
+    if match := re.fullmatch(r"(\d{1,9})( tiles)?", text, re.ASCII):
+        return RandomTiles(int(match[1])) if match[2] else RandomCount(int(match[1]))
+    if match := re.fullmatch(r"(\d{1,9})x(\d{1,9})@(\d{1,9}),(\d{1,9})", text, re.ASCII):
         width, height, x, y = (int(group) for group in match.groups())
         if width == 0 or height == 0:
-            raise NcaHwError(f"region {text} holds no cell", where="kill", cure=CURE)
+            raise NcaHwError(f"region {text} holds no cell", where="struck cells", cure=CURE)
         return Rectangle(width, height, x, y)
-    raise NcaHwError(f"{text!r} names no cells", where="kill", cure=CURE)
+    if match := re.fullmatch(r"tile (\d{1,9}),(\d{1,9})", text, re.ASCII):
+        return Tile(int(match[1]), int(match[2]))
+    if text in ("seed", "all"):
+        return SeedCell() if text == "seed" else Everybody()
+    raise NcaHwError(f"{text!r} names no cells", where="struck cells", cure=CURE)

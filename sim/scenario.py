@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
 
 from nca_hw.errors import NcaHwError
-from nca_hw.sim.regions import Struck
+from nca_hw.sim.clocks import Oscillator, Trace
+from nca_hw.sim.faults import REPEAT, SPEED_MAX, Fault, Kill, Slow
+from nca_hw.sim.grid import Grid, Wiring
+
+__all__ = ["CELLS_MAX", "MICROSECOND", "SECOND", "Kill", "Scenario"]
 
 MICROSECOND = 1_000
 SECOND = 1_000_000_000
 CELLS_MAX = 4_000_000
 INTERVAL_TICKS_MAX = 1 << 20
-
-
-@dataclass(frozen=True)
-class Kill:
-    """Cells lose power at `at`, and with it their state; `dead_for` later they start again from zero, or never (None)."""
-
-    struck: Struck
-    at: int
-    dead_for: int | None
+STRIKES_MAX = 100_000  # of all faults together
+Waits = Literal["uniform", "exponential", "fixed"]
 
 
 @dataclass(frozen=True)
@@ -27,47 +26,84 @@ class Scenario:
     """One run of one array.
 
     Attributes:
-        width, height: cells. seed: of every random number of the run.
-        interval: mean wait between a cell's updates, ns (whole microseconds, at most 2^20 of them: the cell's own ticks).
-        rate_spread: cells' clocks run uniformly within +- this fraction of the true rate.
-        latency: from sending to having been received, ns, at least 1.
-        loss: probability that a message is lost on its link.
+        width, height: cells. tile_width, tile_height: cells of a chip. wiring: "eight" links a chip, or four "edges" with relayed diagonals.
+        seed: of every random number of the run.
+        interval: mean wait between a cell's updates, ns: whole microseconds, at most 2^20.
+        waits: how they are spread: "uniform" over half to one and a half (the firmware), "exponential", or "fixed" with a jitter.
+        wait_jitter: of fixed waits: uniform within +- this fraction.
+        rate_spread: clocks of chips run uniformly within +- this fraction of the true rate.
+        oscillator: what the clocks are besides: ideal, a crystal, an RC oscillator that wanders; or measured traces.
+        stagger: chips get power one by one, at random times within so many ns.
+        same_random: all cells start their generator alike, as in a real bug of the field.
+        latency: from the end of sending to having been received, ns, at least 1. latency_jitter: up to so many ns more, message by message.
+        baud: bits a second of a link, 10 for a byte; a frame waits for those before it. 0: sending takes no time.
+        loss: probability that a message is lost on its link. loss_spread: links' probabilities are within +- this fraction of it.
+        bit_errors: probability that a bit of a frame is flipped on its way; the CRC decides what is heard.
+        broken: fraction of links that carry nothing, each direction for itself.
         duration: ns. sample_every: ns between two recorded states.
-        kills: faults in any order.
+        faults: in any order.
     """
 
     width: int
     height: int
     seed: int = 0
+    tile_width: int = 1
+    tile_height: int = 1
+    wiring: Wiring = "eight"
     interval: int = 100_000 * MICROSECOND
+    waits: Waits = "uniform"
+    wait_jitter: float = 0.1
     rate_spread: float = 0.01
+    oscillator: Oscillator = "ideal"
+    traces: tuple[Trace, ...] = ()
+    stagger: int = 0
+    same_random: bool = False
     latency: int = 2_000 * MICROSECOND
+    latency_jitter: int = 0
+    baud: int = 0
     loss: float = 0.0
+    loss_spread: float = 0.0
+    bit_errors: float = 0.0
+    broken: float = 0.0
     duration: int = 40 * SECOND
     sample_every: int = 100_000 * MICROSECOND
-    kills: tuple[Kill, ...] = field(default=())
+    faults: tuple[Fault, ...] = field(default=())
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
             ("width", self.width, 1, CELLS_MAX), ("height", self.height, 1, CELLS_MAX), ("cells", self.width * self.height, 1, CELLS_MAX),
+            ("tile_width", self.tile_width, 1, self.width), ("tile_height", self.tile_height, 1, self.height),
             ("seed", self.seed, 0, (1 << 32) - 1), ("interval", self.interval, 10 * MICROSECOND, INTERVAL_TICKS_MAX * MICROSECOND),
-            ("rate_spread", self.rate_spread, 0.0, 0.5), ("latency", self.latency, 1, 1 << 40), ("loss", self.loss, 0.0, 1.0),
+            ("wait_jitter", self.wait_jitter, 0.0, 0.9), ("rate_spread", self.rate_spread, 0.0, 0.5),
+            ("stagger", self.stagger, 0, 1 << 40), ("latency", self.latency, 1, 1 << 40),
+            ("latency_jitter", self.latency_jitter, 0, 2 * SECOND), ("baud", self.baud, 0, 1_000_000_000), ("loss", self.loss, 0.0, 1.0),
+            ("loss_spread", self.loss_spread, 0.0, 1.0), ("bit_errors", self.bit_errors, 0.0, 0.5), ("broken", self.broken, 0.0, 1.0),
             ("duration", self.duration, 0, 1 << 62), ("sample_every", self.sample_every, 1, 1 << 62),
+            ("strikes of faults", sum(fault.times for fault in self.faults), 0, STRIKES_MAX), ("faults", len(self.faults), 0, REPEAT - 1),
         ):  # fmt: skip
             if not low <= value <= high:
                 raise NcaHwError(f"{name} is {value}, allowed are {low} to {high}", where="scenario")
+        if self.baud and self.baud < 300:
+            raise NcaHwError(f"baud is {self.baud}, allowed are 300 to 1000000000, or 0 where sending takes no time", where="scenario")
         if self.interval % MICROSECOND:
             raise NcaHwError(f"interval is {self.interval} ns, expected whole microseconds", where="scenario")
-        for number, kill in enumerate(self.kills):
-            kill.struck.cells(self.width, self.height, self.seed, number)  # a region must lie within the grid
-            if not 0 <= kill.at <= self.duration:
-                raise NcaHwError(
-                    f"a fault at {kill.at / SECOND:g} s never happens in a run of {self.duration / SECOND:g} s",
-                    where="scenario",
-                    cure="Move it forward, or let the run last longer.",
-                )
-            if kill.dead_for is not None and kill.dead_for < 1:
-                raise NcaHwError("cells must be dead for at least 1 ns before they restart", where="scenario")
+        if self.width % self.tile_width or self.height % self.tile_height:
+            told = f"tiles of {self.tile_width}x{self.tile_height} cells do not fill a grid of {self.width}x{self.height}"
+            raise NcaHwError(told, where="scenario", cure="Take a grid of whole tiles.")
+        if self.traces and self.oscillator != "trace":
+            raise NcaHwError(f"clock traces, but an oscillator that is {self.oscillator!r}", where="scenario", cure="Take 'trace'.")
+        if self.oscillator == "trace" and not self.traces:
+            raise NcaHwError("an oscillator that is a trace, but no traces", where="scenario", cure="Name a file or a folder of them.")
+        for number, fault in enumerate(self.faults):
+            fault.check(self.duration)
+            fault.struck.cells(self.grid, self.seed, number)  # a region must lie within the grid
+            if isinstance(fault, Slow) and not 1 / SPEED_MAX <= fault.factor <= SPEED_MAX:
+                raise NcaHwError(f"a clock {fault.factor:g} times as slow; allowed are {1 / SPEED_MAX:g} to {SPEED_MAX}", where="scenario")
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The cells, their chips and their wires."""
+        return Grid(self.width, self.height, self.tile_width, self.tile_height, self.wiring)
 
     @property
     def cells(self) -> int:
@@ -76,5 +112,5 @@ class Scenario:
 
     @property
     def seed_cell(self) -> int:
-        """The cell that is the seed: the middle one (below and right of the centre for even sizes)."""
-        return (self.height // 2) * self.width + self.width // 2
+        """The cell that is the seed."""
+        return self.grid.seed_cell

@@ -61,7 +61,7 @@ def command(
     kills = () if kill is None else (Kill(kill, kill_at(unit), None if no_restart else restart_after(unit)),)
     scenario = Scenario(
         width, height, seed=seed, interval=unit, rate_spread=clock_spread, latency=max(1, latency(unit)), loss=loss,
-        duration=duration(unit), sample_every=unit * _stride(width * height * duration(unit) // unit), kills=kills,
+        duration=duration(unit), sample_every=unit * _stride(width * height * duration(unit) // unit), faults=kills,
     )  # fmt: skip
     folder = report or Path("out") / f"{Path(genome).stem}-{width}x{height}-seed{seed}"
     make_folder(folder)
@@ -69,7 +69,7 @@ def command(
     if target is not None and (target.shape[0] > height or target.shape[1] > width):
         common.say(f"The target has {target.shape[1]}x{target.shape[0]} cells: what lies outside the grid of {width}x{height} is cut off.")
     with common.progress("simulating", scenario.duration) as advance:
-        result = simulate(scenario, IntegerRule(loaded), target, advance, engine)
+        result = simulate(scenario, IntegerRule(loaded), target, lambda time, _: advance(time), engine)
 
     counters, back = result.recording.counters, result.recovery
     document: dict[str, Any] = {

@@ -48,8 +48,8 @@ def contact_sheet(pictures: Sequence[tuple[str, NDArray[np.float32]]], columns: 
     return out.getvalue()
 
 
-def animation(states: NDArray[np.float32], milliseconds: int = 60, pixels: int = 5) -> bytes:
-    """Lossless animated WebP of states [n, height, width, 4]."""
+def animation(states: Sequence[NDArray[np.float32]], milliseconds: int = 60, pixels: int = 5) -> bytes:
+    """Lossless animated WebP of states, each [height, width, 4]."""
     frames = [picture(rgba, pixels) for rgba in states]
     out = io.BytesIO()
     frames[0].save(

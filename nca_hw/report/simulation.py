@@ -21,9 +21,9 @@ def key_moments(result: Result) -> list[int]:
     scenario, times = result.scenario, result.recording.times
     unit = scenario.interval
     wanted = [0, 5 * unit, 10 * unit, 20 * unit, 40 * unit, 80 * unit, scenario.duration]
-    for kill in scenario.kills[:3]:
-        end = kill.at + (kill.dead_for or 0)
-        wanted += [kill.at - scenario.sample_every, kill.at, end, end + 5 * unit, end + 15 * unit, end + 40 * unit, end + 100 * unit]
+    for at, back in [span for fault in scenario.faults for span in fault.spans()][:3]:
+        end = at if back is None else back
+        wanted += [at - scenario.sample_every, at, end, end + 5 * unit, end + 15 * unit, end + 40 * unit, end + 100 * unit]
     within = sorted({int(np.searchsorted(times, w)) for w in wanted if 0 <= w <= times[-1]})
     return within[:SHEET_MAX]
 
@@ -37,15 +37,16 @@ def write_report(result: Result, folder: Path, record: dict[str, Any]) -> list[s
     make_folder(folder)
     scenario, times = result.scenario, result.recording.times
     updates = [time / scenario.interval for time in times]
-    moments = [(f"{updates[i]:g} u", result.rgba[i]) for i in key_moments(result)]
+    moments = [(f"{updates[i]:g} u", result.rgba(i)) for i in key_moments(result)]
     pixels = max(1, min(4, 240 // max(scenario.width, scenario.height)))
     files = {"contact.png": led.contact_sheet(moments, pixels=pixels)}
     stride = -(-len(times) // FRAMES_MAX)
-    files["grid.webp"] = led.animation(result.rgba[::stride], pixels=pixels + 1)
+    files["grid.webp"] = led.animation([result.rgba(i) for i in range(0, len(times), stride)], pixels=pixels + 1)
     if result.losses:
         faults = [
-            (kill.at / scenario.interval, None if kill.dead_for is None else (kill.at + kill.dead_for) / scenario.interval)
-            for kill in scenario.kills
+            (at / scenario.interval, None if end is None else end / scenario.interval)
+            for fault in scenario.faults
+            for at, end in fault.spans()
         ]
         files["loss.svg"] = curve.loss_curve(updates, result.losses, faults)
     series = {"time_updates": updates, "loss": result.losses}

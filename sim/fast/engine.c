@@ -3,11 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GOLDEN 0x9e3779b9u
-#define LINK_LOSS 2u /* streams.py, Domain */
-#define MILLION 1000000
+#include "batch.h"
+#include "link.h"
+#include "pool.h"
 
-static const int8_t down[8] = { -1, -1, 0, 1, 1, 1, 0, -1 }, right[8] = { 0, 1, 1, 1, 0, -1, -1, -1 }; /* clockwise from the north */
+#define GOLDEN 0x9e3779b9u
+#define MILLION 1000000
+#define NEVER (-1)
+#define UNSENT ((int64_t)1 << 62)
+
+enum { LINK_LOSS = 2, LINK_JITTER = 4, LINK_QUALITY = 5, BIT_ERROR = 7, BABBLE = 9 }; /* streams.py, Domain */
 
 static uint32_t mix(uint32_t x)
 {
@@ -16,208 +21,619 @@ static uint32_t mix(uint32_t x)
     return x ^ x >> 16;
 }
 
-/* streams.py, key(): one more counter. */
+/* streams.py, key(): its beginning, and one more counter. */
+static uint32_t domain(uint32_t seed, uint32_t which)
+{
+    return mix(seed + GOLDEN * which);
+}
+
 static uint32_t chain(uint32_t h, uint32_t counter)
 {
     return mix((h ^ mix(counter + GOLDEN)) + GOLDEN);
 }
 
-/* The neighbour of a cell in direction k, or -1. */
-static int64_t neighbour(const nca_engine *e, uint32_t row, uint32_t column, uint32_t k)
-{
-    const uint32_t y = row + (uint32_t)down[k], x = column + (uint32_t)right[k]; /* wraps around below 0 */
-    return y < e->height && x < e->width ? (int64_t)y * e->width + x : -1;
-}
+/* The wheel. */
 
 static void into_bucket(nca_engine *e, uint32_t cell)
 {
-    int32_t *head = &e->head[(uint64_t)(e->next_wake[cell] / e->bucket_ns) & (e->buckets - 1)];
-    e->before[cell] = -1;
-    e->after[cell] = *head;
+    nca_cell *c = &e->cells[cell];
+    int32_t *head = &e->head[(uint64_t)(c->next_wake >> e->bucket_shift) & (e->buckets - 1)];
+    c->before = -1;
+    c->after = *head;
     if (*head >= 0) {
-        e->before[*head] = (int32_t)cell;
+        e->cells[*head].before = (int32_t)cell;
     }
     *head = (int32_t)cell;
 }
 
 static void out_of_bucket(nca_engine *e, uint32_t cell)
 {
-    if (e->before[cell] >= 0) {
-        e->after[e->before[cell]] = e->after[cell];
+    const nca_cell *c = &e->cells[cell];
+    if (c->before >= 0) {
+        e->cells[c->before].after = c->after;
     } else {
-        e->head[(uint64_t)(e->next_wake[cell] / e->bucket_ns) & (e->buckets - 1)] = e->after[cell];
+        e->head[(uint64_t)(c->next_wake >> e->bucket_shift) & (e->buckets - 1)] = c->after;
     }
-    if (e->after[cell] >= 0) {
-        e->before[e->after[cell]] = e->before[cell];
+    if (c->after >= 0) {
+        e->cells[c->after].before = c->before;
     }
+}
+
+static int later(const nca_wake *a, const nca_wake *b)
+{
+    return a->time > b->time || (a->time == b->time && a->number > b->number);
+}
+
+static int compare(const void *a, const void *b)
+{
+    return later(a, b) - later(b, a);
+}
+
+/* Takes the next bucket that holds wakes and begins before `until` into `order`. Gives 0 if there is none. */
+static int take_bucket(nca_engine *e, int64_t until)
+{
+    while (e->bucket_now << e->bucket_shift < until) {
+        int32_t *head = &e->head[(uint64_t)e->bucket_now++ & (e->buckets - 1)];
+        const uint32_t first = e->order_end;
+        for (int32_t cell = *head; cell >= 0; cell = e->cells[cell].after) {
+            const nca_wake wake = { e->cells[cell].next_wake, e->cells[cell].number, (uint32_t)cell };
+            uint32_t i = e->order_end++;
+            if (i - first < 32) { /* insertion while they are few */
+                while (i > first && later(&e->order[i - 1], &wake)) {
+                    e->order[i] = e->order[i - 1];
+                    i--;
+                }
+            }
+            e->order[i] = wake;
+        }
+        *head = -1;
+        if (e->order_end - first > 32) {
+            qsort(e->order + first, e->order_end - first, sizeof *e->order, compare);
+        }
+        if (e->order_end != first) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Puts back what was taken and is not run yet. */
+static void put_back(nca_engine *e)
+{
+    for (uint32_t i = e->order_first; i < e->order_end; i++) {
+        into_bucket(e, e->order[i].cell);
+    }
+    if (e->order_first < e->order_end) {
+        e->bucket_now = e->order[e->order_first].time >> e->bucket_shift;
+    }
+    e->order_first = e->order_end = 0;
 }
 
 static void draw_wake(nca_engine *e, uint32_t cell, int64_t now)
 {
-    const uint32_t s = nca_random_next(e->random[cell]);
-    e->random[cell] = s;
-    e->next_wake[cell] = now + (int64_t)e->waits[s >> 20] * e->tick[cell] / MILLION;
+    nca_cell *c = &e->cells[cell];
+    int64_t tick = c->tick;
+
+    c->random = nca_random_next(c->random);
+    if (e->wander != NULL) {
+        tick += e->wander[e->clock[cell] * e->segments + (now + e->phase[cell]) / e->segment_ns % e->segments];
+    }
+    tick = tick * c->pace >> 10;
+    c->next_wake = now + (int64_t)e->waits[c->random >> 20] * tick / MILLION;
     into_bucket(e, cell);
+}
+
+/* Listening. */
+
+static const int8_t *altered_code(const nca_engine *e, uint32_t cell, uint32_t sent, uint32_t frame)
+{
+    for (uint32_t i = e->altered_count; i-- != 0;) {
+        if (e->altered[i].cell == cell && e->altered[i].sent == sent && e->altered[i].frame == frame) {
+            return e->altered[i].code;
+        }
+    }
+    return NULL; /* never: a bit of `altered` stands for an entry */
+}
+
+static void put_into(nca_engine *e, uint32_t cell, uint32_t slot, const int8_t *code)
+{
+    int8_t *inbox = e->inboxes + ((uint64_t)cell * 8 + slot) * NCA_CHANNELS_MAX;
+    if (memcmp(inbox, code, NCA_CHANNELS_MAX) != 0) {
+        memcpy(inbox, code, NCA_CHANNELS_MAX);
+        e->cells[cell].settled = 0;
+    }
+}
+
+static int64_t arrival_of(const nca_engine *e, uint64_t at, const nca_wire *wire)
+{
+    if (wire->frame == NCA_INSIDE) {
+        return e->sent[at].sent_at;
+    }
+    return e->arrival != NULL ? e->arrival[at * 8 + wire->frame] : e->sent[at].sent_at + e->latency;
+}
+
+static int is_lost(const nca_engine *e, uint64_t at, const nca_wire *wire)
+{
+    return wire->frame != NCA_INSIDE && (e->sent[at].lost >> wire->frame & 1) != 0;
+}
+
+/* A receiver's memory takes what came over a wire: message `sent` of a cell, kept at `at`. */
+static void take(nca_engine *e, uint32_t receiver, uint32_t slot, uint32_t from, uint32_t sent, uint64_t at, const nca_wire *wire)
+{
+    const int8_t *code = e->sent[at].code;
+    int64_t told_at = e->sent[at].sent_at;
+
+    if (wire->carries != NCA_OWN) {
+        const uint32_t south = wire->carries == 4;
+        code = e->passed[at].code[south];
+        told_at = e->passed[at].told_at[south];
+    }
+    if (wire->frame != NCA_INSIDE && (e->sent[at].altered >> wire->frame & 1) != 0) {
+        code = altered_code(e, from, sent, wire->frame);
+    }
+    put_into(e, receiver, slot, code);
+    e->heard_at[(uint64_t)receiver * 8 + slot] = told_at;
+}
+
+static void listen(nca_engine *e, uint32_t cell, int64_t now, int64_t *age, uint8_t *heard)
+{
+    nca_cell *c = &e->cells[cell];
+    const nca_wire *sources = e->sources + (e->position != NULL ? e->position[cell] * 8u : 0u);
+
+    for (uint32_t k = 0; k < 8; k++) {
+        const uint32_t from = (uint32_t)((int32_t)cell + sources[k].offset), newest = e->sent_count[from];
+        for (uint32_t back = 1; back <= newest && back <= e->ring; back++) {
+            const uint64_t at = (uint64_t)from * e->ring + ((newest - back) & (e->ring - 1));
+            const int64_t arrival = arrival_of(e, at, &sources[k]);
+            if (arrival >= now) {
+                continue;
+            }
+            if (arrival < c->since) {
+                break;
+            }
+            if (is_lost(e, at, &sources[k])) {
+                continue;
+            }
+            take(e, cell, k, from, newest - back, at, &sources[k]);
+            break;
+        }
+        const int64_t told_at = e->heard_at[(uint64_t)cell * 8 + k];
+        if (told_at != NEVER) {
+            *age += now - told_at;
+            ++*heard;
+        }
+    }
+    c->since = now;
+}
+
+/* The same where nothing ever fails: whatever has arrived last is what stands in the memory, even if it was taken before. */
+static void listen_plain(nca_engine *e, uint32_t cell, int64_t now, int64_t *age, uint8_t *heard)
+{
+    nca_cell *c = &e->cells[cell];
+    int8_t *inbox = e->inboxes + (uint64_t)cell * 8 * NCA_CHANNELS_MAX;
+    const uint32_t mask = e->ring - 1;
+    const int64_t sent_before = now - e->latency, sent_since = c->since - e->latency;
+    uint64_t changed = 0;
+    int64_t sum = 0;
+    uint32_t count = 0;
+
+    for (uint32_t k = 0; k < 8; k++) {
+        const uint32_t from = (uint32_t)((int32_t)cell + e->sources[k].offset);
+        uint32_t slot = e->sent_count[from] - 1;
+        const nca_sent *ring = e->sent + (uint64_t)from * e->ring, *s = ring + (slot & mask);
+        while (s->sent_at >= sent_before && (s = ring + (--slot & mask)) != ring + ((e->sent_count[from] - 1) & mask)) {
+        }
+        if (s->sent_at >= sent_before || s->sent_at < sent_since) {
+            continue; /* nothing has arrived since power-on */
+        }
+        uint64_t ours[2], theirs[2];
+        memcpy(ours, inbox + k * NCA_CHANNELS_MAX, sizeof ours);
+        memcpy(theirs, s->code, sizeof theirs);
+        changed |= (ours[0] ^ theirs[0]) | (ours[1] ^ theirs[1]);
+        memcpy(inbox + k * NCA_CHANNELS_MAX, theirs, sizeof theirs);
+        sum += now - s->sent_at;
+        count++;
+    }
+    if (changed != 0) {
+        c->settled = 0;
+    }
+    *age = sum;
+    *heard = (uint8_t)count;
+}
+
+/* Sending. */
+
+/* What a receiver makes of a frame whose bits flip: 0 if nothing flips, else 1, and 2 if it takes `code`, altered, for sound. */
+static int flip(nca_engine *e, uint32_t number, uint32_t frame, int8_t *code)
+{
+    uint8_t wire[NCA_CHANNELS_MAX + 5];
+    const nca_genome *genome = &e->programs[0].genome;
+    const uint32_t h = chain(domain(number, BIT_ERROR), frame);
+    uint32_t flips = 0;
+    uint64_t at = 0;
+
+    for (;; flips++) {
+        const uint64_t drawn = chain(h, flips);
+        uint32_t n = 0;
+        while (n < e->clean_count && e->clean[n] <= drawn) {
+            n++;
+        }
+        at += n;
+        if (at >= e->clean_count) {
+            break;
+        }
+        if (flips == 0) {
+            nca_host_send(genome, e->place[frame], code, wire);
+        }
+        wire[(at - 1) / 8] ^= (uint8_t)(1u << (at - 1) % 8);
+    }
+    if (flips == 0) {
+        return 0;
+    }
+    nca_link_rx rx = { 0, 0, 0 };
+    int8_t payload[NCA_CHANNELS_MAX];
+    for (uint32_t i = 0; i < genome->channels + 5u; i++) {
+        if (nca_link_receive(genome, &rx, payload, wire[i]) != 0 && rx.place == e->place[frame]) {
+            memcpy(code, payload, genome->channels);
+            return 2;
+        }
+    }
+    return 1;
+}
+
+static void keep_altered(nca_engine *e, uint32_t cell, uint32_t frame, const int8_t *code)
+{
+    if (e->altered_count == e->altered_room) { /* those that no ring holds any more go */
+        uint32_t kept = 0;
+        for (uint32_t i = 0; i < e->altered_count; i++) {
+            if (e->sent_count[e->altered[i].cell] - e->altered[i].sent <= e->ring) {
+                e->altered[kept++] = e->altered[i];
+            }
+        }
+        e->altered_count = kept;
+        if (2 * kept >= e->altered_room) {
+            nca_altered *more = realloc(e->altered, sizeof *more * (e->altered_room * 2 + 64));
+            if (more == NULL) {
+                abort(); /* some 64 KB */
+            }
+            e->altered = more;
+            e->altered_room = e->altered_room * 2 + 64;
+        }
+    }
+    nca_altered *a = &e->altered[e->altered_count++];
+    a->cell = cell;
+    a->sent = e->sent_count[cell];
+    a->frame = frame;
+    memcpy(a->code, code, NCA_CHANNELS_MAX);
+}
+
+/* What a sender is about to forget, and its receivers have not taken yet, is put into their memory. */
+static void flush(nca_engine *e, uint32_t cell, uint64_t at, int64_t now)
+{
+    const nca_wire *listeners = e->listeners + (e->position != NULL ? e->position[cell] * NCA_LISTENERS : 0u);
+
+    for (uint32_t i = 0; i < NCA_LISTENERS && listeners[i].used != 0; i++) {
+        const uint32_t receiver = (uint32_t)((int32_t)cell + listeners[i].offset);
+        const int64_t arrival = arrival_of(e, at, &listeners[i]);
+        if (!is_lost(e, at, &listeners[i]) && arrival >= e->cells[receiver].since && arrival < now) {
+            take(e, receiver, listeners[i].slot, cell, e->sent_count[cell] - e->ring, at, &listeners[i]);
+        }
+    }
+}
+
+static int frame_is_lost(nca_engine *e, const nca_cell *c, uint32_t frame, uint32_t number)
+{
+    if ((c->cut >> frame & 1) != 0) {
+        return 1;
+    }
+    if (e->loss_limit == 0) {
+        return 0;
+    }
+    uint64_t limit = e->loss_limit;
+    if (e->loss_spread != 0) {
+        const uint64_t drawn = chain(chain(domain(e->seed, LINK_QUALITY), c->chip), e->link[frame]);
+        limit = limit * (65536 - e->loss_spread + (2 * e->loss_spread * drawn >> 32)) >> 16;
+    }
+    return chain(domain(number, LINK_LOSS), frame) < limit;
+}
+
+static void transmit_frames(nca_engine *e, uint32_t cell, uint64_t at, int64_t now)
+{
+    const nca_cell *c = &e->cells[cell];
+    const uint32_t number = chain(chain(domain(e->seed, LINK_LOSS), c->number), e->sent_count[cell]);
+    uint8_t lost = (uint8_t)~c->frames, altered = 0;
+
+    if (e->passed != NULL) {
+        for (uint32_t n = 0; n < 2; n++) {
+            const uint64_t slot = (uint64_t)cell * 8 + 4 * n;
+            e->passed[at].told_at[n] = e->heard_at[slot];
+            memcpy(e->passed[at].code[n], e->inboxes + slot * NCA_CHANNELS_MAX, NCA_CHANNELS_MAX);
+        }
+    }
+    for (uint32_t frame = 0; frame < 8; frame++) {
+        if ((c->frames >> frame & 1) == 0) {
+            continue;
+        }
+        const uint64_t link = c->chip * 8ull + e->link[frame];
+        int64_t arrival = now + e->latency;
+        e->messages_sent++;
+        if (e->frame_ns != 0) {
+            const int64_t start = e->free_at[link] > now ? e->free_at[link] : now;
+            arrival = start + e->frame_ns + e->latency;
+            if (start - now > e->queue_ns) {
+                e->messages_dropped++;
+                e->arrival[at * 8 + frame] = arrival + (int64_t)e->latency_jitter;
+                lost |= (uint8_t)(1u << frame);
+                continue;
+            }
+            e->free_at[link] = start + e->frame_ns;
+        }
+        if (e->latency_jitter != 0) {
+            arrival += (int64_t)(chain(domain(number, LINK_JITTER), frame) * (e->latency_jitter + 1) >> 32);
+            arrival = arrival > e->last_at[link] ? arrival : e->last_at[link];
+            e->last_at[link] = arrival;
+        }
+        if (e->arrival != NULL) {
+            e->arrival[at * 8 + frame] = arrival;
+        }
+        if (frame_is_lost(e, c, frame, number)) {
+            e->messages_lost++;
+            lost |= (uint8_t)(1u << frame);
+        } else if (e->clean != NULL) {
+            int8_t code[NCA_CHANNELS_MAX];
+            const uint8_t carries = e->carries[frame];
+            memcpy(code, carries == NCA_OWN ? e->sent[at].code : e->passed[at].code[carries == 4], sizeof code);
+            const int flipped = flip(e, number, frame, code);
+            e->messages_corrupted += flipped != 0;
+            e->messages_undetected += flipped == 2;
+            if (flipped == 1) {
+                lost |= (uint8_t)(1u << frame);
+            } else if (flipped == 2) {
+                altered |= (uint8_t)(1u << frame);
+                keep_altered(e, cell, frame, code);
+            }
+        }
+    }
+    e->sent[at].lost = lost;
+    e->sent[at].altered = altered;
 }
 
 static void transmit(nca_engine *e, uint32_t cell, int64_t now)
 {
-    const uint32_t channels = e->kernel->genome.channels, row = cell / e->width, column = cell % e->width;
-    const uint64_t slot = (uint64_t)cell * e->ring + (e->sent[cell] & (e->ring - 1));
-    const uint32_t number = e->loss_limit ? chain(chain(mix(e->seed + GOLDEN * LINK_LOSS), cell), e->sent[cell]) : 0;
-    uint8_t lost = 0;
+    const uint64_t at = (uint64_t)cell * e->ring + (e->sent_count[cell] & (e->ring - 1));
+    nca_sent *s = &e->sent[at];
 
-    for (uint32_t k = 0; k < 8; k++) {
-        if (neighbour(e, row, column, k) < 0) {
-            continue;
-        }
-        e->messages_sent++;
-        if (e->loss_limit && chain(mix(number + GOLDEN * LINK_LOSS), k) < e->loss_limit) {
-            lost |= (uint8_t)(1u << k);
-            e->messages_lost++;
-        }
+    if (!e->plain && s->sent_at != UNSENT) {
+        flush(e, cell, at, now);
     }
-    e->sent_at[slot] = now;
-    e->lost[slot] = lost;
-    memcpy(e->sent_code + slot * channels, e->states + (uint64_t)cell * channels, channels);
-    e->sent[cell]++;
-}
-
-/* Takes what has arrived before `now` and was not taken yet. */
-static void listen(nca_engine *e, uint32_t cell, int64_t now)
-{
-    const uint32_t channels = e->kernel->genome.channels, row = cell / e->width, column = cell % e->width;
-    int8_t *inbox = e->inboxes + (uint64_t)cell * 8 * channels;
-
-    for (uint32_t k = 0; k < 8; k++) {
-        const int64_t from = neighbour(e, row, column, k);
-        if (from < 0) {
-            continue;
-        }
-        const uint32_t newest = e->sent[from];
-        for (uint32_t back = 1; back <= newest && back <= e->ring; back++) {
-            const uint64_t slot = (uint64_t)from * e->ring + ((newest - back) & (e->ring - 1));
-            const int64_t arrival = e->sent_at[slot] + e->latency;
-            if (arrival >= now) {
-                continue;
-            }
-            if (arrival < e->heard_until[cell]) {
-                break;
-            }
-            if (e->lost[slot] >> ((k + 4) % 8) & 1) {
-                continue;
-            }
-            if (memcmp(inbox + k * channels, e->sent_code + slot * channels, channels) != 0) {
-                memcpy(inbox + k * channels, e->sent_code + slot * channels, channels);
-                e->settled[cell] = 0;
-            }
-            break;
-        }
-    }
-    e->heard_until[cell] = now;
-}
-
-/* One update. A cell that changed nothing last time and has heard nothing new would compute the same again. */
-static void update(nca_engine *e, uint32_t cell)
-{
-    const uint32_t channels = e->kernel->genome.channels;
-    int8_t *state = e->states + (uint64_t)cell * channels;
-
-    if (e->settled[cell] == 0) {
-        int8_t old[NCA_CHANNELS_MAX];
-        memcpy(old, state, channels);
-        const uint8_t evaluated = nca_fast_wake(e->kernel, state, e->inboxes + (uint64_t)cell * 8 * channels);
-        e->computed_updates += evaluated;
-        e->evaluated_updates += evaluated;
-        e->settled[cell] = memcmp(old, state, channels) == 0 ? (uint8_t)(1 + evaluated) : 0;
+    s->sent_at = now;
+    memcpy(s->code, e->states + (uint64_t)cell * NCA_CHANNELS_MAX, NCA_CHANNELS_MAX);
+    if (e->plain) {
+        static const uint8_t ones[16] = { 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4 };
+        const uint8_t frames = e->cells[cell].frames;
+        e->messages_sent += (uint64_t)ones[frames & 15] + ones[frames >> 4];
     } else {
-        e->evaluated_updates += (uint64_t)(e->settled[cell] - 1);
+        transmit_frames(e, cell, at, now);
     }
-    e->all_updates++;
-    e->updates[cell]++;
+    e->sent_count[cell]++;
 }
 
-void nca_engine_power_on(nca_engine *e, uint32_t cell, int64_t now)
+/* What happens to cells from outside. */
+
+void nca_engine_power_on(nca_engine *e, uint32_t count, const uint32_t *cells, int64_t now)
 {
-    e->heard_until[cell] = now;
-    draw_wake(e, cell, now);
+    for (uint32_t i = 0; i < count; i++) {
+        e->cells[cells[i]].since = now;
+        draw_wake(e, cells[i], now);
+    }
 }
 
-void nca_engine_power_off(nca_engine *e, uint32_t cell)
+void nca_engine_power_off(nca_engine *e, uint32_t count, const uint32_t *cells)
 {
-    const uint32_t channels = e->kernel->genome.channels;
-
-    if (e->next_wake[cell] >= 0) {
-        out_of_bucket(e, cell);
-        e->next_wake[cell] = -1;
+    for (uint32_t i = 0; i < count; i++) {
+        nca_cell *c = &e->cells[cells[i]];
+        if (c->next_wake >= 0) {
+            out_of_bucket(e, cells[i]);
+            c->next_wake = -1;
+        }
+        memset(e->states + (uint64_t)cells[i] * NCA_CHANNELS_MAX, 0, NCA_CHANNELS_MAX);
+        memset(e->inboxes + (uint64_t)cells[i] * 8 * NCA_CHANNELS_MAX, 0, 8 * NCA_CHANNELS_MAX);
+        if (e->heard_at != NULL) {
+            for (uint32_t k = 0; k < 8; k++) {
+                e->heard_at[(uint64_t)cells[i] * 8 + k] = NEVER;
+            }
+        }
+        c->quiet = 0;
+        c->settled = 0;
     }
-    memset(e->states + (uint64_t)cell * channels, 0, channels);
-    memset(e->inboxes + (uint64_t)cell * 8 * channels, 0, (uint64_t)8 * channels);
-    e->quiet[cell] = 0;
-    e->settled[cell] = 0;
 }
 
 void nca_engine_plant(nca_engine *e, uint32_t cell, const int8_t *seed, uint8_t quiet, int64_t now)
 {
-    const uint32_t channels = e->kernel->genome.channels;
-
-    memcpy(e->states + (uint64_t)cell * channels, seed, channels);
-    e->quiet[cell] = quiet;
-    e->settled[cell] = 0;
+    if (e->passed != NULL) { /* it also sends what it has heard */
+        int64_t age = 0;
+        uint8_t heard = 0;
+        listen(e, cell, now, &age, &heard);
+    }
+    memcpy(e->states + (uint64_t)cell * NCA_CHANNELS_MAX, seed, NCA_CHANNELS_MAX);
+    e->cells[cell].quiet = quiet;
+    e->cells[cell].settled = 0;
     transmit(e, cell, now);
 }
 
-static int by_time_and_cell(const void *a, const void *b)
+/* Batches. */
+
+/* Wakes first..end of the batch listen, and what must be computed is. */
+static void compute(nca_engine *e, uint32_t first, uint32_t end)
 {
-    const nca_wake *p = a, *q = b;
-    if (p->time != q->time) {
-        return p->time < q->time ? -1 : 1;
+    nca_batch *b = e->batch;
+    uint32_t cells[64], who[64];
+    uint8_t evaluated[64];
+
+    for (uint32_t start = first; start < end; start += 64) {
+        const uint32_t stop = end - start < 64 ? end : start + 64;
+        uint32_t programs = 0, count = 0;
+        for (uint32_t i = start; i < stop; i++) {
+            const uint32_t cell = b->wake[i].cell;
+            const nca_cell *c = &e->cells[cell];
+            b->age[i] = 0;
+            b->heard[i] = 0;
+            if (e->plain) {
+                listen_plain(e, cell, b->wake[i].time, &b->age[i], &b->heard[i]);
+            } else {
+                listen(e, cell, b->wake[i].time, &b->age[i], &b->heard[i]);
+            }
+            b->computed[i] = (c->quiet | c->flags | c->settled) == 0;
+            if (b->computed[i]) {
+                memcpy(b->old[i], e->states + (uint64_t)cell * NCA_CHANNELS_MAX, NCA_CHANNELS_MAX);
+                cells[count] = cell;
+                who[count++] = i;
+                programs |= c->program;
+            }
+        }
+        if (programs == 0) {
+            nca_fast_wake(e->programs, count, cells, e->states, e->inboxes, evaluated);
+        } else { /* strangers among them */
+            for (uint32_t n = 0; n < count; n++) {
+                nca_fast_wake(e->programs + e->cells[cells[n]].program, 1, cells + n, e->states, e->inboxes, evaluated + n);
+            }
+        }
+        for (uint32_t n = 0; n < count; n++) {
+            b->evaluated[who[n]] = evaluated[n];
+        }
     }
-    return p->cell < q->cell ? -1 : p->cell > q->cell;
+}
+
+static void babble(nca_engine *e, uint32_t cell)
+{
+    const uint32_t h = chain(chain(domain(e->seed, BABBLE), e->cells[cell].number), e->sent_count[cell]);
+    for (uint32_t c = 0; c < e->programs[0].genome.channels; c++) {
+        e->states[(uint64_t)cell * NCA_CHANNELS_MAX + c] = (int8_t)((int32_t)(chain(h, c) * 255ull >> 32) - 127);
+    }
+}
+
+/* The outcome of a wake: its update is counted and recorded, its state is sent, its next wake is drawn. Gives the bytes recorded. */
+static uint64_t commit(nca_engine *e, uint32_t i, uint8_t *record)
+{
+    const nca_batch *b = e->batch;
+    const nca_wake *wake = &b->wake[i];
+    const uint32_t channels = e->programs[0].genome.channels;
+    nca_cell *c = &e->cells[wake->cell];
+    const int8_t *state = e->states + (uint64_t)wake->cell * NCA_CHANNELS_MAX;
+    uint64_t written = 0;
+
+    if (c->quiet != 0) {
+        c->quiet--;
+    } else if ((c->flags & NCA_STUCK) == 0) {
+        const uint64_t time = (uint64_t)wake->time;
+        if ((c->flags & NCA_BABBLING) != 0) {
+            babble(e, wake->cell);
+            c->settled = 0;
+        } else if (b->computed[i]) {
+            e->computed_updates += b->evaluated[i];
+            e->evaluated_updates += b->evaluated[i];
+            c->settled = memcmp(b->old[i], state, NCA_CHANNELS_MAX) == 0 ? (uint8_t)(1 + b->evaluated[i]) : 0;
+        } else {
+            e->evaluated_updates += (uint64_t)(c->settled - 1);
+        }
+        e->age += b->age[i];
+        e->heard += b->heard[i];
+        e->all_updates++;
+        c->updates++;
+        for (uint32_t n = 0; n < 12; n++) { /* little-endian on any machine */
+            record[n] = (uint8_t)(n < 8 ? time >> (8 * n) : wake->number >> (8 * (n - 8)));
+        }
+        memcpy(record + 12, state, channels);
+        written = 12 + channels;
+    }
+    transmit(e, wake->cell, wake->time);
+    draw_wake(e, wake->cell, wake->time);
+    return written;
+}
+
+static void compute_slice(void *engine, uint32_t slice, uint32_t slices)
+{
+    nca_engine *e = engine;
+    const uint32_t end = e->batch_room; /* wakes of this batch */
+    compute(e, (uint32_t)((uint64_t)end * slice / slices), (uint32_t)((uint64_t)end * (slice + 1) / slices));
+}
+
+/* Collects wakes that don't depend on each other: within the least latency, and no two of one chip. Gives how many. */
+static uint32_t collect(nca_engine *e, int64_t until, uint32_t room)
+{
+    nca_batch *b = e->batch;
+    const int64_t window = e->latency < e->shortest_wait ? e->latency : e->shortest_wait;
+    uint32_t count = 0;
+    int64_t limit = until;
+
+    e->batch_number++;
+    while (count < room) {
+        if (e->order_first == e->order_end) {
+            e->order_first = e->order_end = 0;
+            if (!take_bucket(e, limit)) {
+                break;
+            }
+        }
+        const nca_wake *wake = &e->order[e->order_first];
+        if (wake->time >= limit) {
+            break;
+        }
+        if (e->chip_seen != NULL) {
+            uint32_t *seen = &e->chip_seen[e->cells[wake->cell].chip];
+            if (*seen == e->batch_number) {
+                break;
+            }
+            *seen = e->batch_number;
+        }
+        if (count == 0 && limit - wake->time > window) {
+            limit = wake->time + window;
+        }
+        b->wake[count++] = *wake;
+        e->order_first++;
+    }
+    return count;
 }
 
 uint64_t nca_engine_run(nca_engine *e, int64_t until, uint8_t *records, uint64_t size, uint8_t *more)
 {
-    const uint32_t channels = e->kernel->genome.channels;
-    const uint64_t record = 12 + channels;
+    const uint64_t record = 12u + e->programs[0].genome.channels;
+    const uint32_t most = e->threads > 1 ? NCA_BATCH_MAX : 64;
     uint64_t written = 0;
 
     *more = 0;
-    while (e->bucket_now * e->bucket_ns < until) {
-        int32_t *head = &e->head[(uint64_t)e->bucket_now & (e->buckets - 1)];
-        uint32_t count = 0;
-        for (int32_t cell = *head; cell >= 0; cell = e->after[cell]) {
-            e->order[count].time = e->next_wake[cell];
-            e->order[count++].cell = (uint32_t)cell;
+    for (;;) {
+        const uint64_t fit = (size - written) / record;
+        if (fit == 0) {
+            *more = 1;
+            return written;
         }
-        qsort(e->order, count, sizeof *e->order, by_time_and_cell);
+        const uint32_t count = collect(e, until, fit < most ? (uint32_t)fit : most);
+        if (count == 0) {
+            put_back(e);
+            return written;
+        }
+        if (e->threads > 1 && count >= 256) {
+            if (e->pool == NULL) {
+                e->pool = nca_pool_open(e->threads);
+            }
+            e->batch_room = count;
+            nca_pool_run(e->pool, compute_slice, e);
+        } else {
+            compute(e, 0, count);
+        }
         for (uint32_t i = 0; i < count; i++) {
-            const uint32_t cell = e->order[i].cell;
-            const int64_t now = e->order[i].time;
-            if (now >= until) {
-                return written;
-            }
-            if (written + record > size) {
-                *more = 1;
-                return written;
-            }
-            out_of_bucket(e, cell);
-            listen(e, cell, now);
-            if (e->quiet[cell] != 0) {
-                e->quiet[cell]--;
-            } else {
-                const uint64_t time = (uint64_t)now;
-                update(e, cell);
-                for (uint32_t b = 0; b < 12; b++) { /* little-endian on any machine */
-                    records[written + b] = (uint8_t)(b < 8 ? time >> (8 * b) : cell >> (8 * (b - 8)));
-                }
-                memcpy(records + written + 12, e->states + (uint64_t)cell * channels, channels);
-                written += record;
-            }
-            transmit(e, cell, now);
-            draw_wake(e, cell, now);
+            written += commit(e, i, records + written);
         }
-        e->bucket_now++;
     }
-    return written;
+}
+
+void nca_engine_close(nca_engine *e)
+{
+    if (e->pool != NULL) {
+        nca_pool_close(e->pool);
+        e->pool = NULL;
+    }
+    free(e->altered);
+    e->altered = NULL;
+    e->altered_count = e->altered_room = 0;
 }

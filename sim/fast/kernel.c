@@ -2,37 +2,46 @@
 
 #include <string.h>
 
-#if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)
+#if NCA_X86
 #include <immintrin.h>
-#define X86 1
-#else
-#define X86 0
 #endif
+
+#define STATE NCA_CHANNELS_MAX
 
 void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int most)
 {
-    const uint32_t channels = genome->channels, hidden = genome->hidden, inputs = NCA_PERCEPTION(genome);
+    const uint32_t channels = genome->channels, hidden = genome->hidden;
     const int8_t *unit = genome->units;
 
     memset(fast, 0, sizeof *fast);
     fast->genome = *genome;
-    fast->perception_pairs = (uint16_t)((inputs + 1) / 2);
-    fast->hidden_pairs = (uint16_t)((hidden + 1) / 2);
+    fast->pairs = (uint16_t)(genome->kernels * STATE / 2);
+    fast->groups = (uint16_t)((hidden + NCA_GROUP - 1) / NCA_GROUP);
     for (int code = -128; code < 128; code++) {
         const int16_t magnitude = genome->decode[code < 0 ? -code : code];
         fast->value[(uint8_t)code] = code < 0 ? (int16_t)-magnitude : magnitude;
     }
+    memcpy(fast->magnitude, genome->decode, sizeof fast->magnitude);
     for (int32_t eighth = 0, code = 0; eighth <= NCA_EIGHTHS; eighth++) {
         while (code < 127 && eighth >= genome->decode[code] + genome->decode[code + 1]) {
             code++;
         }
         fast->code[eighth] = (int8_t)code;
     }
+    for (uint32_t level = 0; level < 7; level++) {
+        for (uint32_t n = 0; n < 1u << level; n++) {
+            const uint32_t last = (2 * n + 1) * (64u >> level) - 1; /* the greatest code of the lower half */
+            fast->search[(1u << level) + n] = (int16_t)(genome->decode[last] + genome->decode[last + 1]);
+        }
+    }
     for (uint32_t j = 0; j < hidden; j++) {
         fast->b1[j] = 4 * (unit[1] * 256 + (uint8_t)unit[0]) + (1 << (genome->s1 - 1));
         unit += 2;
-        for (uint32_t i = 0; i < inputs; i++) {
-            fast->w1[i / 2][j][i % 2] = *unit++;
+        for (uint32_t k = 0; k < genome->kernels; k++) {
+            for (uint32_t c = 0; c < channels; c++) {
+                const uint32_t i = k * STATE + c;
+                fast->w1[j / NCA_GROUP][i / 2][j % NCA_GROUP][i % 2] = *unit++;
+            }
         }
         for (uint32_t c = 0; c < channels; c++) {
             fast->w2[j / 2][c][j % 2] = *unit++;
@@ -40,16 +49,22 @@ void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int most)
     }
     for (uint32_t c = 0; c < channels; c++) {
         fast->b2[c] = genome->b2[c];
+        fast->m2[c] = genome->m2[c];
     }
     for (uint32_t k = 0; k < genome->kernels; k++) {
         for (uint32_t n = 0; n < 9; n++) {
             fast->taps[k][n] = genome->taps[k * 9 + n];
+            fast->tap_pairs[k][n / 2] |= (int32_t)((uint32_t)(uint16_t)fast->taps[k][n] << (n % 2 * 16));
         }
     }
     fast->instructions = NCA_PORTABLE;
-#if X86
+#if NCA_X86
     if (most >= NCA_AVX2 && __builtin_cpu_supports("avx2")) {
         fast->instructions = NCA_AVX2;
+    }
+    if (most >= NCA_AVX512 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+        && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni")) {
+        fast->instructions = NCA_AVX512;
     }
 #else
     (void)most;
@@ -69,71 +84,69 @@ INLINE int8_t compress(const nca_fast *fast, int32_t v)
     return v < 0 ? (int8_t)-code : code;
 }
 
-/* Perception as values, in pairs; what is left of the last pair is 0. */
-INLINE void perceive(const nca_fast *fast, uint32_t channels, const int8_t *state, const int8_t *neighbours, int16_t *x)
+/* Perception as values, 16 a kernel. */
+INLINE void perceive(const nca_fast *fast, const int8_t *state, const int8_t *neighbours, int16_t *x)
 {
-    const uint32_t kernels = fast->genome.kernels;
-    int32_t values[9][NCA_CHANNELS_MAX] = { { 0 } };
+    int32_t values[9][STATE];
 
     for (uint32_t n = 0; n < 8; n++) {
-        for (uint32_t c = 0; c < channels; c++) {
-            values[n][c] = fast->value[(uint8_t)neighbours[n * channels + c]];
+        for (uint32_t c = 0; c < STATE; c++) {
+            values[n][c] = fast->value[(uint8_t)neighbours[n * STATE + c]];
         }
     }
-    for (uint32_t c = 0; c < channels; c++) {
+    for (uint32_t c = 0; c < STATE; c++) {
         values[8][c] = fast->value[(uint8_t)state[c]];
     }
-    for (uint32_t k = 0; k < kernels; k++) {
-        int32_t sums[NCA_CHANNELS_MAX] = { 0 };
+    for (uint32_t k = 0; k < fast->genome.kernels; k++) {
+        int32_t sums[STATE] = { 0 };
         for (uint32_t n = 0; n < 9; n++) {
             const int32_t tap = fast->taps[k][n];
-            for (uint32_t c = 0; c < NCA_CHANNELS_MAX; c++) {
+            for (uint32_t c = 0; c < STATE; c++) {
                 sums[c] += tap * values[n][c];
             }
         }
-        for (uint32_t c = 0; c < channels; c++) {
-            x[k * channels + c] = fast->value[(uint8_t)compress(fast, sums[c])];
+        for (uint32_t c = 0; c < STATE; c++) {
+            x[k * STATE + c] = fast->value[(uint8_t)compress(fast, sums[c])];
         }
     }
-    x[kernels * channels] = 0;
 }
 
 INLINE void layers_portable(const nca_fast *fast, const int16_t *x, int32_t *output)
 {
-    int32_t a[NCA_HIDDEN_MAX];
-    int16_t h[NCA_HIDDEN_MAX + 1];
-    const uint32_t hidden = fast->genome.hidden, s1 = fast->genome.s1;
+    int16_t h[NCA_HIDDEN_MAX];
 
-    memcpy(a, fast->b1, sizeof a);
-    for (uint32_t i = 0; i < fast->perception_pairs; i++) {
-        const int32_t x0 = x[2 * i], x1 = x[2 * i + 1];
-        for (uint32_t j = 0; j < hidden; j++) {
-            a[j] += fast->w1[i][j][0] * x0 + fast->w1[i][j][1] * x1;
+    for (uint32_t group = 0; group < fast->groups; group++) {
+        int32_t a[NCA_GROUP];
+        memcpy(a, fast->b1 + group * NCA_GROUP, sizeof a);
+        for (uint32_t i = 0; i < fast->pairs; i++) {
+            const int32_t x0 = x[2 * i], x1 = x[2 * i + 1];
+            for (uint32_t j = 0; j < NCA_GROUP; j++) {
+                a[j] += fast->w1[group][i][j][0] * x0 + fast->w1[group][i][j][1] * x1;
+            }
+        }
+        for (uint32_t j = 0; j < NCA_GROUP; j++) {
+            const int32_t v = a[j] >> fast->genome.s1;
+            h[group * NCA_GROUP + j] = (int16_t)(v < 0 ? 0 : v > 255 ? 255 : v);
         }
     }
-    for (uint32_t j = 0; j < hidden; j++) {
-        const int32_t v = a[j] >> s1;
-        h[j] = (int16_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-    }
-    h[hidden] = 0;
     memcpy(output, fast->b2, sizeof fast->b2);
-    for (uint32_t j = 0; j < fast->hidden_pairs; j++) {
+    for (uint32_t j = 0; j < fast->groups * NCA_GROUP / 2u; j++) {
         const int32_t h0 = h[2 * j], h1 = h[2 * j + 1];
         if ((h0 | h1) != 0) {
-            for (uint32_t c = 0; c < NCA_CHANNELS_MAX; c++) {
+            for (uint32_t c = 0; c < STATE; c++) {
                 output[c] += fast->w2[j][c][0] * h0 + fast->w2[j][c][1] * h1;
             }
         }
     }
 }
 
-#if X86
+#if NCA_X86
 /* Products of 16 bits summed in pairs (pmaddwd): |w x| < 2^19, exact. Four accumulators of eight hidden units stay in registers. */
 __attribute__((target("avx2"))) static inline void layers_avx2(const nca_fast *fast, const int16_t *x, int32_t *output)
 {
-    int32_t pairs[NCA_PERCEPTION_MAX / 2];
+    int32_t pairs[NCA_PAIRS];
     int32_t h[NCA_HIDDEN_MAX];
-    const uint32_t hidden = fast->genome.hidden, inputs = fast->perception_pairs;
+    const uint32_t hidden = fast->groups * NCA_GROUP, inputs = fast->pairs;
     const __m128i shift = _mm_cvtsi32_si128(fast->genome.s1);
     const __m256i zero = _mm256_setzero_si256(), top = _mm256_set1_epi32(255);
 
@@ -146,7 +159,7 @@ __attribute__((target("avx2"))) static inline void layers_avx2(const nca_fast *f
         for (uint32_t i = 0; i < inputs; i++) {
             const __m256i xx = _mm256_set1_epi32(pairs[i]);
             for (uint32_t n = 0; n < 4; n++) {
-                const __m256i w = _mm256_loadu_si256((const __m256i *)fast->w1[i][j + 8 * n]);
+                const __m256i w = _mm256_loadu_si256((const __m256i *)fast->w1[j / NCA_GROUP][i][j % NCA_GROUP + 8 * n]);
                 a[n] = _mm256_add_epi32(a[n], _mm256_madd_epi16(w, xx));
             }
         }
@@ -156,7 +169,7 @@ __attribute__((target("avx2"))) static inline void layers_avx2(const nca_fast *f
         }
     }
     __m256i low = _mm256_loadu_si256((const __m256i *)fast->b2), high = _mm256_loadu_si256((const __m256i *)(fast->b2 + 8));
-    for (uint32_t j = 0; j < hidden; j += 2) { /* rows beyond `hidden` have weights of 0 */
+    for (uint32_t j = 0; j < hidden; j += 2) { /* rows beyond the genome's have weights of 0 */
         const int32_t both = h[j] | (int32_t)((uint32_t)h[j + 1] << 16);
         if (both != 0) {
             const __m256i hh = _mm256_set1_epi32(both);
@@ -170,61 +183,90 @@ __attribute__((target("avx2"))) static inline void layers_avx2(const nca_fast *f
 }
 #endif
 
-/* Everything around the layers, compiled once for every instruction set and once more for sixteen channels. */
-INLINE uint8_t wake(const nca_fast *fast, uint32_t channels, void (*layers)(const nca_fast *, const int16_t *, int32_t *),
-                    int8_t *state, const int8_t *neighbours)
+/* The update of a living cell, compiled once for every instruction set. */
+INLINE void evaluate(const nca_fast *fast, void (*layers)(const nca_fast *, const int16_t *, int32_t *), int8_t *state, const int8_t *heard)
 {
-    const nca_genome *genome = &fast->genome;
-    const int8_t alive = genome->alive;
-    int8_t heard = -127;
-    int16_t x[NCA_PERCEPTION_MAX + 1];
-    int32_t output[NCA_CHANNELS_MAX];
+    int16_t x[NCA_PERCEPTION_MAX];
+    int32_t output[STATE];
 
-    for (uint32_t n = 0; n < NCA_NEIGHBOURS; n++) {
-        const int8_t alpha = neighbours[n * channels + genome->alpha];
-        heard = alpha > heard ? alpha : heard;
-    }
-    if (alive != 0 && heard < alive && state[genome->alpha] < alive) {
-        memset(state, 0, channels);
-        return 0;
-    }
-    perceive(fast, channels, state, neighbours, x);
+    perceive(fast, state, heard, x);
     layers(fast, x, output);
-    for (uint32_t c = 0; c < channels; c++) {
-        const int64_t d = ((int64_t)output[c] * genome->m2[c] + ((int64_t)1 << (genome->s2 - 1))) >> genome->s2;
+    for (uint32_t c = 0; c < STATE; c++) {
+        const int64_t d = ((int64_t)output[c] * fast->m2[c] + ((int64_t)1 << (fast->genome.s2 - 1))) >> fast->genome.s2;
         state[c] = compress(fast, 16 * fast->value[(uint8_t)state[c]] + (int32_t)d);
     }
-    if (alive != 0 && heard < alive && state[genome->alpha] < alive) {
-        memset(state, 0, channels);
-    }
-    return 1;
 }
 
-#if X86
-__attribute__((target("avx2"))) static uint8_t wake_avx2(const nca_fast *fast, int8_t *state, const int8_t *neighbours)
+static void evaluate_portable(const nca_fast *fast, int8_t *state, const int8_t *heard)
 {
-    if (fast->genome.channels == NCA_CHANNELS_MAX) {
-        return wake(fast, NCA_CHANNELS_MAX, layers_avx2, state, neighbours);
-    }
-    return wake(fast, fast->genome.channels, layers_avx2, state, neighbours);
+    evaluate(fast, layers_portable, state, heard);
+}
+
+#if NCA_X86
+__attribute__((target("avx2"))) static void evaluate_avx2(const nca_fast *fast, int8_t *state, const int8_t *heard)
+{
+    evaluate(fast, layers_avx2, state, heard);
 }
 #endif
 
-uint8_t nca_fast_wake(const nca_fast *fast, int8_t *state, const int8_t *neighbours)
+static int8_t loudest(const nca_fast *fast, const int8_t *neighbours)
 {
-#if X86
-    if (fast->instructions == NCA_AVX2) {
-        return wake_avx2(fast, state, neighbours);
+    const int8_t *alpha = neighbours + fast->genome.alpha;
+    int8_t heard = -127;
+
+    for (uint32_t n = 0; n < NCA_NEIGHBOURS; n++) {
+        heard = alpha[n * STATE] > heard ? alpha[n * STATE] : heard;
     }
-#endif
-    return wake(fast, fast->genome.channels, layers_portable, state, neighbours);
+    return heard;
 }
 
-void nca_fast_wake_many(const nca_fast *fast, uint32_t count, int8_t *states, const int8_t *neighbours, uint8_t *evaluated)
-{
-    const uint32_t channels = fast->genome.channels;
+#define BATCH 64u
 
-    for (uint32_t i = 0; i < count; i++) {
-        evaluated[i] = nca_fast_wake(fast, states + i * channels, neighbours + i * NCA_NEIGHBOURS * channels);
+void nca_fast_wake(const nca_fast *fast, uint32_t count, const uint32_t *index, int8_t *states, const int8_t *neighbours,
+                   uint8_t *evaluated)
+{
+    const uint32_t alpha = fast->genome.alpha;
+    const int8_t alive = fast->genome.alive;
+
+    for (uint32_t first = 0; first < count; first += BATCH) {
+        const uint32_t end = count - first < BATCH ? count : first + BATCH;
+        uint32_t living[BATCH], lonely[BATCH]; /* to evaluate; those of them that live on only by their own new alpha */
+        uint32_t n = 0, alone = 0;
+
+        for (uint32_t i = first; i < end; i++) {
+            int8_t *state = states + (uint64_t)index[i] * STATE;
+            const int quiet = alive != 0 && loudest(fast, neighbours + (uint64_t)index[i] * NCA_NEIGHBOURS * STATE) < alive;
+            evaluated[i] = !(quiet && state[alpha] < alive);
+            if (!evaluated[i]) {
+                memset(state, 0, STATE);
+                continue;
+            }
+            living[n++] = index[i];
+            if (quiet) {
+                lonely[alone++] = index[i];
+            }
+        }
+#if NCA_X86
+        if (fast->instructions == NCA_AVX512) {
+            nca_fast_evaluate_avx512(fast, n, living, states, neighbours);
+            n = 0;
+        }
+#endif
+        for (uint32_t k = 0; k < n; k++) {
+            int8_t *state = states + (uint64_t)living[k] * STATE;
+            const int8_t *heard = neighbours + (uint64_t)living[k] * NCA_NEIGHBOURS * STATE;
+#if NCA_X86
+            if (fast->instructions == NCA_AVX2) {
+                evaluate_avx2(fast, state, heard);
+                continue;
+            }
+#endif
+            evaluate_portable(fast, state, heard);
+        }
+        for (uint32_t k = 0; k < alone; k++) {
+            if (states[(uint64_t)lonely[k] * STATE + alpha] < alive) {
+                memset(states + (uint64_t)lonely[k] * STATE, 0, STATE);
+            }
+        }
     }
 }

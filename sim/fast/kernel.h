@@ -1,4 +1,7 @@
-/* The integer cell for the host, vectorised: the same bits as cell.c (tests/core/test_fast_kernel.py), prepared once a genome. */
+/* The integer cell for the host, vectorised: the same bits as cell.c (tests/core/test_fast_kernel.py), prepared once a genome.
+ *
+ * States have room for NCA_CHANNELS_MAX codes whatever the genome; what lies beyond its channels is 0 and stays 0.
+ */
 #ifndef NCA_FAST_KERNEL_H
 #define NCA_FAST_KERNEL_H
 
@@ -7,30 +10,43 @@
 #include "cell.h"
 
 #define NCA_HIDDEN_MAX 256
+#define NCA_GROUP 64 /* hidden units of one block of weights */
+#define NCA_GROUPS (NCA_HIDDEN_MAX / NCA_GROUP)
+#define NCA_PAIRS (NCA_PERCEPTION_MAX / 2)
 #define NCA_EIGHTHS 8192 /* X[126] + X[127] < 2 * 4096: a magnitude of more eighths has code 127 */
 
-enum nca_instructions { NCA_PORTABLE, NCA_AVX2 };
+enum nca_instructions { NCA_PORTABLE, NCA_AVX2, NCA_AVX512 };
 
 typedef struct {
     nca_genome genome;
-    uint16_t hidden_pairs, perception_pairs;
-    int16_t value[256];                                           /* val() of a code as an unsigned byte */
-    int8_t code[NCA_EIGHTHS + 1];                                 /* code of the magnitude whose (|v| - 1) >> 3 is the index */
-    int16_t w1[NCA_PERCEPTION_MAX / 2][NCA_HIDDEN_MAX][2];        /* [pair of inputs][hidden][which of the two] */
-    int16_t w2[NCA_HIDDEN_MAX / 2][NCA_CHANNELS_MAX][2];          /* [pair of hidden units][channel][which] */
-    int32_t b1[NCA_HIDDEN_MAX];                                   /* 4 b1 and the rounding half */
-    int32_t b2[NCA_CHANNELS_MAX];
+    uint16_t groups, pairs;
+    int16_t value[256];                                  /* val() of a code as an unsigned byte */
+    int8_t code[NCA_EIGHTHS + 1];                        /* code of the magnitude whose (|v| - 1) >> 3 is the index */
+    int16_t magnitude[128];                              /* the decode table */
+    int16_t search[128];                                 /* boundaries of codes as a search tree: the children of n are 2n and 2n + 1 */
+    int16_t w1[NCA_GROUPS][NCA_PAIRS][NCA_GROUP][2];     /* [block][pair of inputs][hidden unit][which of the two] */
+    int16_t w2[NCA_HIDDEN_MAX / 2][NCA_CHANNELS_MAX][2]; /* [pair of hidden units][channel][which] */
+    int32_t b1[NCA_HIDDEN_MAX];                          /* 4 b1 and the rounding half */
+    int32_t b2[NCA_CHANNELS_MAX], m2[NCA_CHANNELS_MAX];
     int32_t taps[4][9];
-    int instructions; /* what this processor runs: enum nca_instructions */
+    int32_t tap_pairs[4][5]; /* two by two, the first in the lower half */
+    int instructions;        /* what this processor runs: enum nca_instructions */
 } nca_fast;
 
 /* Fills `fast` from a genome, which must outlive it. Takes the best instructions that the processor has, `most` at the most. */
 void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int most);
 
-/* One wake, as nca_cell_wake. */
-uint8_t nca_fast_wake(const nca_fast *fast, int8_t *state, const int8_t *neighbours);
+/* Wakes `count` different cells, the i-th of which is cell index[i] of states [][16] and neighbours [][8][16]; evaluated [count]. */
+void nca_fast_wake(const nca_fast *fast, uint32_t count, const uint32_t *index, int8_t *states, const int8_t *neighbours,
+                   uint8_t *evaluated);
 
-/* Wakes `count` cells. states [count][C], neighbours [count][8][C], evaluated [count]. */
-void nca_fast_wake_many(const nca_fast *fast, uint32_t count, int8_t *states, const int8_t *neighbours, uint8_t *evaluated);
+/* Four cells at a time, of which `index` [count] tells the places; AVX-512 with VNNI (kernel_avx512.c). */
+void nca_fast_evaluate_avx512(const nca_fast *fast, uint32_t count, const uint32_t *index, int8_t *states, const int8_t *neighbours);
+
+#if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)
+#define NCA_X86 1
+#else
+#define NCA_X86 0
+#endif
 
 #endif

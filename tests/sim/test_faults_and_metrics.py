@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nca_hw.errors import NcaHwError
+from nca_hw.sim.grid import Grid
 from nca_hw.sim.metrics import pattern_loss, place, recovery
 from nca_hw.sim.regions import RandomCount, RandomFraction, Rectangle, parse
 from nca_hw.sim.scenario import Kill, Scenario
@@ -37,30 +38,30 @@ def test_any_words_are_cells_or_an_error(words: str) -> None:
 
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0, 1), st.integers(0, 2**32 - 1))
 def test_a_fraction_strikes_so_many_different_cells(width: int, height: int, fraction: float, seed: int) -> None:
-    cells = RandomFraction(fraction).cells(width, height, seed, 0)
+    cells = RandomFraction(fraction).cells(Grid(width, height), seed, 0)
     assert len(set(cells)) == len(cells) == round(fraction * width * height)
     assert cells == sorted(cells)
     assert all(0 <= cell < width * height for cell in cells)
 
 
 def test_strikes_are_spread_over_the_grid_and_differ_between_seeds_and_faults() -> None:
-    first = RandomFraction(0.3).cells(40, 40, 1, 0)
+    first = RandomFraction(0.3).cells(Grid(40, 40), 1, 0)
     quarters = np.histogram(first, bins=4, range=(0, 1600))[0]
     assert quarters.min() > 85
     assert quarters.max() < 155
-    assert first != RandomFraction(0.3).cells(40, 40, 2, 0)
-    assert first != RandomFraction(0.3).cells(40, 40, 1, 1)
+    assert first != RandomFraction(0.3).cells(Grid(40, 40), 2, 0)
+    assert first != RandomFraction(0.3).cells(Grid(40, 40), 1, 1)
 
 
 def test_a_region_outside_the_grid_and_too_many_cells_are_refused() -> None:
     with pytest.raises(NcaHwError, match="does not lie within the 10x10 grid"):
-        Rectangle(5, 5, 6, 0).cells(10, 10, 0, 0)
+        Rectangle(5, 5, 6, 0).cells(Grid(10, 10), 0, 0)
     with pytest.raises(NcaHwError, match="can't strike 101 of 100"):
-        RandomCount(101).cells(10, 10, 0, 0)
+        RandomCount(101).cells(Grid(10, 10), 0, 0)
 
 
 def test_a_rectangle_is_its_rows_and_columns() -> None:
-    assert Rectangle(2, 2, 1, 1).cells(4, 4, 0, 0) == [5, 6, 9, 10]
+    assert Rectangle(2, 2, 1, 1).cells(Grid(4, 4), 0, 0) == [5, 6, 9, 10]
 
 
 def test_counter_based_numbers_are_uniform_and_unrelated() -> None:
@@ -87,7 +88,7 @@ def test_a_scenario_outside_its_ranges_is_refused(changes: dict[str, float], mes
 
 def test_a_fault_that_never_happens_is_refused() -> None:
     with pytest.raises(NcaHwError, match="never happens"):
-        Scenario(8, 8, duration=10**9, kills=(Kill(RandomCount(1), 2 * 10**9, None),))
+        Scenario(8, 8, duration=10**9, faults=(Kill(RandomCount(1), 2 * 10**9, None),))
 
 
 def test_the_target_stands_with_its_middle_on_the_seed_cell() -> None:

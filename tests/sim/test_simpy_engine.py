@@ -56,13 +56,13 @@ def test_the_same_seed_gives_the_same_trajectory_and_another_seed_another() -> N
 
 
 def test_the_c_core_and_the_numpy_reference_run_the_same_trajectory() -> None:
-    scenario = replace(SMALL, loss=0.2, kills=(Kill(parse("30%"), 5 * UNIT, 3 * UNIT),))
+    scenario = replace(SMALL, loss=0.2, faults=(Kill(parse("30%"), 5 * UNIT, 3 * UNIT),))
     assert trajectory(scenario) == trajectory(scenario, ReferenceRule(GENOME))
 
 
 def test_the_trajectory_is_the_one_that_was_published() -> None:
     """Fixed forever for this scenario: whoever changes the event order, the streams or the arithmetic must say so here."""
-    scenario = replace(SMALL, loss=0.1, kills=(Kill(parse("30%"), 5 * UNIT, 3 * UNIT),))
+    scenario = replace(SMALL, loss=0.1, faults=(Kill(parse("30%"), 5 * UNIT, 3 * UNIT),))
     assert trajectory(scenario)[:16] == "fb806b1c83ec9691"
 
 
@@ -78,7 +78,7 @@ def test_every_cell_waits_half_to_one_and_a_half_of_its_own_mean_interval() -> N
     array.wake = wake  # type: ignore[method-assign]
     array.run()
 
-    rates = array.plan.tick / 1e9 - 1
+    rates = array.plan.clocks.tick / 1e9 - 1
     assert len(np.unique(rates)) > 30
     assert np.abs(rates).max() <= 0.1
     for cell in array.cells:
@@ -98,7 +98,8 @@ def test_news_travels_one_cell_a_hop_and_never_faster_than_the_latency() -> None
 
 def test_a_message_reaches_exactly_the_eight_neighbours_each_in_the_right_place() -> None:
     array = SimpyArray(Scenario(5, 5, latency=1, duration=0), CountingRule())
-    array.plant(12)  # the middle
+    array.power_on([12], "zero", 0)
+    array.plant([12])  # the middle
     array.env.run(until=10)
     inboxes = np.array([cell.inbox[:, 1] for cell in array.cells]).reshape(5, 5, 8)
     found = {(int(y) - 2, int(x) - 2): int(k) for y, x, k in np.argwhere(inboxes)}
@@ -139,7 +140,7 @@ def test_with_every_message_lost_only_the_seed_knows() -> None:
 
 def test_killed_cells_are_dark_while_dead_and_start_from_zero() -> None:
     region = Rectangle(3, 2, 1, 1)
-    recording = SimpyArray(replace(SMALL, kills=(Kill(region, 6 * UNIT, 4 * UNIT),)), CountingRule()).run()
+    recording = SimpyArray(replace(SMALL, faults=(Kill(region, 6 * UNIT, 4 * UNIT),)), CountingRule()).run()
     inside = (slice(1, 3), slice(1, 4))
     for time, states, powered in zip(recording.times, recording.states, recording.powered, strict=True):
         dead = 6 * UNIT <= time < 10 * UNIT
@@ -155,7 +156,7 @@ def test_killed_cells_are_dark_while_dead_and_start_from_zero() -> None:
 
 def test_cells_left_dead_never_come_back_and_send_nothing() -> None:
     kill = Kill(Rectangle(7, 5, 0, 0), 6 * UNIT, None)
-    array = SimpyArray(replace(SMALL, kills=(kill,)), CountingRule())
+    array = SimpyArray(replace(SMALL, faults=(kill,)), CountingRule())
     recording = array.run()
     before = SimpyArray(replace(SMALL, duration=6 * UNIT), CountingRule()).run().counters
     assert not recording.states[-1].any()
@@ -163,7 +164,7 @@ def test_cells_left_dead_never_come_back_and_send_nothing() -> None:
 
 
 def test_the_dead_are_remembered_as_they_last_were() -> None:
-    array = SimpyArray(Scenario(3, 1, duration=20 * UNIT, kills=(Kill(Rectangle(1, 1, 0, 0), 10 * UNIT, None),)), CountingRule())
+    array = SimpyArray(Scenario(3, 1, duration=20 * UNIT, faults=(Kill(Rectangle(1, 1, 0, 0), 10 * UNIT, None),)), CountingRule())
     array.run()
     assert array.cells[1].inbox[reference.W, 0] > 3
 
