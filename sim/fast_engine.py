@@ -22,7 +22,7 @@ from nca_hw.sim.recording import Recording
 from nca_hw.sim.rules import IntegerRule
 from nca_hw.sim.scenario import Scenario
 
-RECORDS_BYTES = 1 << 20
+RECORDS_BYTES = 1 << 17
 RING_BYTES = 2 << 30
 BUCKETS_MAX = 1 << 24
 WAKES_A_BUCKET = 8
@@ -34,8 +34,8 @@ STUCK, BABBLING = 1, 2
 
 _CELL = np.dtype(
     [("next_wake", "i8"), ("since", "i8"), ("tick", "i8"), ("random", "u4"), ("updates", "u4"), ("number", "u4"), ("chip", "u4"),
-     ("pace", "u4"), ("after", "i4"), ("before", "i4"), ("quiet", "u1"), ("settled", "u1"), ("flags", "u1"), ("cut", "u1"),
-     ("frames", "u1"), ("program", "u1"), ("reserved", "u1", 6)]
+     ("pace", "u4"), ("after", "i4"), ("quiet", "u1"), ("settled", "u1"), ("flags", "u1"), ("cut", "u1"),
+     ("frames", "u1"), ("program", "u1"), ("reserved", "u1", 10)]
 )  # fmt: skip
 _SENT = np.dtype({"names": ["sent_at", "code", "lost", "altered"], "formats": ["i8", ("i1", 16), "u1", "u1"], "itemsize": 32})
 _PASSED = np.dtype([("told_at", "i8", 2), ("code", "i1", (2, 16))])
@@ -94,9 +94,9 @@ class FastArray:
             setattr(engine, name, ffi.cast(fields[name].type, ffi.from_buffer(array)))
         self._order = engine.order = ffi.new("nca_wake[]", scenario.cells)
         self._batch = engine.batch = ffi.new("nca_batch *")
-        self._records = ffi.new("uint8_t[]", RECORDS_BYTES)
+        self._records = ffi.new("uint8_t[]", RECORDS_BYTES + CHANNELS_MAX)
         engine.programs, engine.seed, engine.threads = self._programs, scenario.seed, threads
-        grid = (scenario.height + 2, scenario.width + 2)
+        grid = self._grid_shape = (scenario.height + 2, scenario.width + 2)
         inner = (slice(1, -1), slice(1, -1))
         self._states = self._arrays["states"].reshape(*grid, CHANNELS_MAX)[(*inner, slice(rule.channels))]
         self._grid_cells = self._cells.reshape(grid)[inner]
@@ -109,7 +109,7 @@ class FastArray:
         """All cells and the border; row and column of every cell in its tile."""
         scenario, plan, grid = self.scenario, self.plan, self.scenario.grid
         cells = np.zeros((scenario.width + 2) * (scenario.height + 2), _CELL)
-        cells["next_wake"], cells["after"], cells["before"] = -1, -1, -1
+        cells["next_wake"], cells["after"] = -1, -1
         for name, values in (
             ("tick", plan.clocks.tick), ("random", plan.random), ("number", np.arange(scenario.cells)), ("chip", grid.chip_of),
             ("pace", 1024), ("cut", plan.cut), ("frames", grid.frame_masks),
@@ -166,7 +166,7 @@ class FastArray:
         if shortest < 2:
             raise NcaHwError("waits of a nanosecond are too short for the fast engine", where="scenario", cure="Take --engine simpy.")
         wanted = max(self.scenario.interval * WAKES_A_BUCKET // self.scenario.cells, longest >> 20, 1)
-        shift = min(wanted, shortest // 2).bit_length() - 1
+        shift = min(wanted, shortest // 2, 1 << 30).bit_length() - 1
         buckets = _power_of_two((longest >> shift) + 4)
         if buckets > BUCKETS_MAX:
             told = f"waits between {shortest} and {longest} ns are too different for the fast engine"
@@ -195,6 +195,16 @@ class FastArray:
                 self._arrays["inboxes"][index, :, : self.rule.channels] = found[1:]
         lib.nca_engine_power_on(self._engine, len(chosen), ffi.from_buffer("uint32_t[]", chosen), self._now)
         return changed
+
+    def remember(self, states: NDArray[np.int8]) -> int:
+        """Start from known states."""
+        self._states[:] = states
+        padded = self._arrays["states"].reshape(*self._grid_shape, CHANNELS_MAX)
+        inboxes = self._arrays["inboxes"].reshape(*self._grid_shape, NEIGHBOURS, CHANNELS_MAX)[1:-1, 1:-1]
+        height, width = states.shape[:2]
+        for slot, (down, right) in enumerate(OFFSETS):
+            inboxes[:, :, slot] = padded[1 + down : 1 + down + height, 1 + right : 1 + right + width]
+        return self.scenario.cells
 
     def plant(self, cells: Sequence[int]) -> int:
         """Make cells seeds."""

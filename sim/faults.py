@@ -32,6 +32,9 @@ class Array(Protocol):
     def power_on(self, cells: Sequence[int], memory: Memory, event: int) -> int:
         """Power is back: cells start with an empty memory, or one full of random numbers drawn for the event."""
 
+    def remember(self, states: NDArray[np.int8]) -> int:
+        """All cells are in these states, [height, width, C], and have heard of each other."""
+
     def plant(self, cells: Sequence[int]) -> int:
         """Cells with power become seeds."""
 
@@ -92,6 +95,17 @@ class Planting(Operation):
     def apply(self, array: Array) -> int:
         """See Operation."""
         return array.plant(self.cells)
+
+
+@dataclass(frozen=True)
+class Remembering(Operation):
+    """All cells start from known states, int8 [height, width, C], and know those of their neighbours."""
+
+    states: NDArray[np.int8]
+
+    def apply(self, array: Array) -> int:
+        """See Operation."""
+        return array.remember(self.states)
 
 
 @dataclass(frozen=True)

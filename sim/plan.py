@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nca_hw.sim.clocks import MILLION, Clocks, draw_clocks, draw_waits
-from nca_hw.sim.faults import Operation, Planting, Power, Slow
+from nca_hw.sim.faults import Operation, Planting, Power, Remembering, Slow
 from nca_hw.sim.scenario import MICROSECOND, Scenario
 from nca_hw.sim.streams import TWO_32, Domain, keys, random_starts
 
@@ -118,7 +118,7 @@ def _operations(scenario: Scenario) -> Iterator[Operation]:
         yield Planting(times[int(grid.chip_of[grid.seed_cell])], (grid.seed_cell,))
     else:
         yield Power(0, tuple(range(grid.cells)), on=True)
-        yield Planting(0, (grid.seed_cell,))
+        yield Planting(0, (grid.seed_cell,)) if scenario.start is None else Remembering(0, scenario.start)
     for number, fault in enumerate(scenario.faults):
         yield from fault.operations(grid, scenario.seed, number)
 

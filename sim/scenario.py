@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nca_hw.errors import NcaHwError
 from nca_hw.sim.clocks import Oscillator, Trace
 from nca_hw.sim.faults import REPEAT, SPEED_MAX, Fault, Kill, Slow
@@ -28,7 +31,8 @@ class Scenario:
     Attributes:
         width, height: cells. tile_width, tile_height: cells of a chip. wiring: "eight" links a chip, or four "edges" with relayed diagonals.
         seed: of every random number of the run.
-        interval: mean wait between a cell's updates, ns: whole microseconds, at most 2^20.
+        start: what cells are and have heard at power-on, codes int8 [height, width, C]; None: nothing, and the seed is planted.
+        interval: mean wait between a cell's updates, ns, whole microseconds, at most 2^20.
         waits: how they are spread: "uniform" over half to one and a half (the firmware), "exponential", or "fixed" with a jitter.
         wait_jitter: of fixed waits: uniform within +- this fraction.
         rate_spread: clocks of chips run uniformly within +- this fraction of the true rate.
@@ -50,6 +54,7 @@ class Scenario:
     tile_width: int = 1
     tile_height: int = 1
     wiring: Wiring = "eight"
+    start: NDArray[np.int8] | None = field(default=None, compare=False, repr=False)
     interval: int = 100_000 * MICROSECOND
     waits: Waits = "uniform"
     wait_jitter: float = 0.1
@@ -83,6 +88,9 @@ class Scenario:
         ):  # fmt: skip
             if not low <= value <= high:
                 raise NcaHwError(f"{name} is {value}, allowed are {low} to {high}", where="scenario")
+        if self.start is not None and (self.stagger or self.start.shape[:2] != (self.height, self.width)):
+            told = f"states of {self.start.shape[1]}x{self.start.shape[0]} cells to start from"
+            raise NcaHwError(told, where="scenario", cure=f"The grid has {self.width}x{self.height} cells, and all must start at once.")
         if self.baud and self.baud < 300:
             raise NcaHwError(f"baud is {self.baud}, allowed are 300 to 1000000000, or 0 where sending takes no time", where="scenario")
         if self.interval % MICROSECOND:

@@ -7,14 +7,14 @@ at t knows exactly what had arrived before t. Times are whole nanoseconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import simpy
 
 from nca_hw.core import frames
 from nca_hw.core.genome import NEIGHBOURS
-from nca_hw.core.reference import SEED_QUIET, random_next
+from nca_hw.core.reference import SEED_QUIET, gather_neighbours, random_next
 from nca_hw.sim.clocks import MILLION, SEGMENT_NS
 from nca_hw.sim.faults import Memory, random_memory, random_state
 from nca_hw.sim.grid import OWN, Frame
@@ -38,6 +38,17 @@ class Moment(simpy.Event):
         if then is not None:
             self.callbacks.append(then)
         env.schedule(self, priority, delay)  # type: ignore[arg-type]  # SimPy names two priorities, and sorts by any number
+
+
+Slot = tuple[list[int], int, int]  # where a message arrives: the receiver's `heard_at`, the slot, its place in all inboxes in bytes
+
+
+class Message(NamedTuple):
+    """A state underway."""
+
+    receivers: list[Slot]
+    state: bytes
+    told_at: int  # when its owner sent it
 
 
 class Cell:
@@ -70,7 +81,7 @@ class Cell:
             self.process = None
         self.state[:] = 0
         self.inbox[:] = 0
-        self.heard_at = [NEVER] * NEIGHBOURS
+        self.heard_at[:] = [NEVER] * NEIGHBOURS
         self.quiet = 0
 
     def live(self) -> Generator[simpy.Event, Any, None]:
@@ -117,8 +128,11 @@ class SimpyArray:
         self._states = np.zeros((count, channels), rule.dtype)
         self._inboxes = np.zeros((count, NEIGHBOURS, channels), rule.dtype)
         self.cells = [Cell(self, i, self._states[i], self._inboxes[i]) for i in range(count)]
-        self._frames = [scenario.grid.frames(i) for i in range(count)]
-        self._inside = [scenario.grid.inside(i) for i in range(count)]
+        self._memory = memoryview(self._inboxes.reshape(-1).view(np.uint8).data)
+        self._message_bytes = channels * rule.dtype.itemsize
+        self._frames = [[(frame, self._slots(frame.receivers)) for frame in scenario.grid.frames(i)] for i in range(count)]
+        self._inside = [self._slots(scenario.grid.inside(i)) for i in range(count)]
+        self._chance = bool(self.plan.loss_limit or len(self.plan.clean) or scenario.latency_jitter)  # links are left to
         self._updates = np.zeros(count, np.int64)
         chips, links = scenario.grid.chips, NEIGHBOURS
         self._free = [[0] * links for _ in range(chips)]  # when a link has sent all that waits for it
@@ -128,6 +142,9 @@ class SimpyArray:
     def now(self) -> int:
         """Simulated time, ns."""
         return int(self.env.now)
+
+    def _slots(self, receivers: Sequence[tuple[int, int]]) -> list[Slot]:
+        return [(self.cells[i].heard_at, slot, (i * NEIGHBOURS + slot) * self._message_bytes) for i, slot in receivers]
 
     # What operations do to cells; the protocol is faults.Array.
 
@@ -146,6 +163,12 @@ class SimpyArray:
             cell.start()
 
         return sum(self._each(cells, start, lambda cell: cell.process is None))
+
+    def remember(self, states: Array) -> int:
+        """Start from known states."""
+        self._states[:] = states.reshape(len(self.cells), -1)
+        self._inboxes[:] = gather_neighbours(states).reshape(self._inboxes.shape)
+        return len(self.cells)
 
     def plant(self, cells: Sequence[int]) -> int:
         """Make cells seeds: they send at once, and let two wakes pass before they update."""
@@ -218,18 +241,22 @@ class SimpyArray:
 
     def send(self, cell: Cell) -> None:
         """Send a cell's state, and what it passes on, over all its links."""
-        number = key(self.scenario.seed, Domain.LINK_LOSS, cell.index, cell.sent)
+        number = key(self.scenario.seed, Domain.LINK_LOSS, cell.index, cell.sent) if self._chance else 0
         cell.sent += 1
-        arrivals: dict[int, list[tuple[tuple[int, int], Array, int]]] = {}  # by time: whose memory, what, and when its owner sent it
-        for receiver in self._inside[cell.index]:
-            arrivals.setdefault(self.now, []).append((receiver, cell.state.copy(), self.now))
-        for frame in self._frames[cell.index]:
-            state = cell.state if frame.carries == OWN else cell.inbox[frame.carries]
-            told_at = self.now if frame.carries == OWN else cell.heard_at[frame.carries]
+        own = cell.state.tobytes()
+        arrivals: dict[int, list[Message]] = {}  # by time
+        if inside := self._inside[cell.index]:
+            arrivals[self.now] = [Message(inside, own, self.now)]
+        for frame, receivers in self._frames[cell.index]:
             arrival = self._transmit(cell, frame, number)
-            if arrival is None or (heard := self._hear(state, number, frame)) is None:
+            if arrival is None:
                 continue
-            arrivals.setdefault(arrival, []).extend((receiver, heard, told_at) for receiver in frame.receivers)
+            state, told_at = own, self.now
+            if frame.carries != OWN:
+                state, told_at = cell.inbox[frame.carries].tobytes(), cell.heard_at[frame.carries]
+            heard = self._hear(state, number, frame)
+            if heard is not None:
+                arrivals.setdefault(arrival, []).append(Message(receivers, heard, told_at))
         for time, messages in arrivals.items():
             self._deliver(time, messages)
 
@@ -259,11 +286,11 @@ class SimpyArray:
         counters.messages_lost += lost
         return None if lost else arrival
 
-    def _hear(self, state: Array, number: int, frame: Frame) -> Array | None:
+    def _hear(self, state: bytes, number: int, frame: Frame) -> bytes | None:
         """What a receiver makes of a frame whose bits may flip: the state, another one if the CRC does not notice, or None."""
         clean = self.plan.clean
         if not len(clean):
-            return state.copy()
+            return state
         flips: list[int] = []
         at = 0
         while True:
@@ -273,25 +300,27 @@ class SimpyArray:
                 break
             flips.append(at - 1)
         if not flips:
-            return state.copy()
+            return state
         counters = self.recording.counters
         counters.messages_corrupted += 1
         place = self.scenario.grid.place(frame.number)
-        wire = bytearray(frames.encode(place, state))
+        wire = bytearray(frames.encode(place, np.frombuffer(state, np.int8)))
         for bit in flips:
             wire[bit // 8] ^= 1 << bit % 8
         found = [heard for seen, heard in frames.decode_all(bytes(wire), len(state)) if seen == place]
         if not found:
             return None
         counters.messages_undetected += 1
-        return found[0].copy()
+        return found[0].tobytes()
 
-    def _deliver(self, time: int, messages: list[tuple[tuple[int, int], Array, int]]) -> None:
+    def _deliver(self, time: int, messages: list[Message]) -> None:
+        memory, size = self._memory, self._message_bytes
+
         def arrive(_: simpy.Event) -> None:
-            for (receiver, slot), state, told_at in messages:
-                cell = self.cells[receiver]
-                cell.inbox[slot] = state
-                cell.heard_at[slot] = told_at
+            for receivers, state, told_at in messages:
+                for heard_at, slot, at in receivers:
+                    memory[at : at + size] = state
+                    heard_at[slot] = told_at
 
         Moment(self.env, time - self.now, ARRIVAL, arrive)
 

@@ -35,8 +35,8 @@ ffibuilder.cdef(
     typedef struct { ...; } nca_wake;
     typedef struct {
         int64_t next_wake; int64_t since; int64_t tick;
-        uint32_t random; uint32_t updates; uint32_t number; uint32_t chip; uint32_t pace; int32_t after; int32_t before;
-        uint8_t quiet; uint8_t settled; uint8_t flags; uint8_t cut; uint8_t frames; uint8_t program; uint8_t reserved[6];
+        uint32_t random; uint32_t updates; uint32_t number; uint32_t chip; uint32_t pace; int32_t after;
+        uint8_t quiet; uint8_t settled; uint8_t flags; uint8_t cut; uint8_t frames; uint8_t program; uint8_t reserved[10];
     } nca_cell;
     typedef struct { int64_t sent_at; int8_t code[16]; uint8_t lost; uint8_t altered; ...; } nca_sent;
     typedef struct { int64_t told_at[2]; int8_t code[2][16]; } nca_passed;

@@ -10,7 +10,26 @@
 #define GOLDEN 0x9e3779b9u
 #define MILLION 1000000
 #define NEVER (-1)
+#define FEW 64u
+#if defined(__GNUC__)
+#define PREFETCH(where) __builtin_prefetch(where)
+#else
+#define PREFETCH(where) (void)(where)
+#endif
 #define UNSENT ((int64_t)1 << 62)
+
+/* A whole state in one register. */
+#if defined(__GNUC__)
+typedef uint64_t state_bits __attribute__((vector_size(NCA_CHANNELS_MAX)));
+#define OR(a, b) ((a) | (b))
+#define XOR(a, b) ((a) ^ (b))
+#define ANY(a) (((a)[0] | (a)[1]) != 0)
+#else
+typedef struct { uint64_t half[2]; } state_bits;
+static state_bits OR(state_bits a, state_bits b) { a.half[0] |= b.half[0]; a.half[1] |= b.half[1]; return a; }
+static state_bits XOR(state_bits a, state_bits b) { a.half[0] ^= b.half[0]; a.half[1] ^= b.half[1]; return a; }
+static int ANY(state_bits a) { return (a.half[0] | a.half[1]) != 0; }
+#endif
 
 enum { LINK_LOSS = 2, LINK_JITTER = 4, LINK_QUALITY = 5, BIT_ERROR = 7, BABBLE = 9 }; /* streams.py, Domain */
 
@@ -34,65 +53,71 @@ static uint32_t chain(uint32_t h, uint32_t counter)
 
 /* The wheel. */
 
+static int32_t *bucket_of(const nca_engine *e, int64_t time)
+{
+    return &e->head[(uint64_t)(time >> e->bucket_shift) & (e->buckets - 1)];
+}
+
 static void into_bucket(nca_engine *e, uint32_t cell)
 {
-    nca_cell *c = &e->cells[cell];
-    int32_t *head = &e->head[(uint64_t)(c->next_wake >> e->bucket_shift) & (e->buckets - 1)];
-    c->before = -1;
-    c->after = *head;
-    if (*head >= 0) {
-        e->cells[*head].before = (int32_t)cell;
-    }
+    int32_t *head = bucket_of(e, e->cells[cell].next_wake);
+    e->cells[cell].after = *head;
     *head = (int32_t)cell;
 }
 
 static void out_of_bucket(nca_engine *e, uint32_t cell)
 {
-    const nca_cell *c = &e->cells[cell];
-    if (c->before >= 0) {
-        e->cells[c->before].after = c->after;
-    } else {
-        e->head[(uint64_t)(c->next_wake >> e->bucket_shift) & (e->buckets - 1)] = c->after;
+    int32_t *at = bucket_of(e, e->cells[cell].next_wake);
+    while (*at != (int32_t)cell) {
+        at = &e->cells[*at].after;
     }
-    if (c->after >= 0) {
-        e->cells[c->after].before = c->before;
-    }
-}
-
-static int later(const nca_wake *a, const nca_wake *b)
-{
-    return a->time > b->time || (a->time == b->time && a->number > b->number);
+    *at = e->cells[cell].after;
 }
 
 static int compare(const void *a, const void *b)
 {
-    return later(a, b) - later(b, a);
+    const nca_wake *p = a, *q = b;
+    if (p->time != q->time) {
+        return p->time < q->time ? -1 : 1;
+    }
+    return p->cell < q->cell ? -1 : p->cell > q->cell;
 }
 
-/* Takes the next bucket that holds wakes and begins before `until` into `order`. Gives 0 if there is none. */
+/* Takes the next bucket that holds wakes and begins before `until` into `order`, sorted. Gives 0 if there is none. */
 static int take_bucket(nca_engine *e, int64_t until)
 {
     while (e->bucket_now << e->bucket_shift < until) {
-        int32_t *head = &e->head[(uint64_t)e->bucket_now++ & (e->buckets - 1)];
-        const uint32_t first = e->order_end;
-        for (int32_t cell = *head; cell >= 0; cell = e->cells[cell].after) {
-            const nca_wake wake = { e->cells[cell].next_wake, e->cells[cell].number, (uint32_t)cell };
-            uint32_t i = e->order_end++;
-            if (i - first < 32) { /* insertion while they are few */
-                while (i > first && later(&e->order[i - 1], &wake)) {
-                    e->order[i] = e->order[i - 1];
-                    i--;
-                }
-            }
-            e->order[i] = wake;
+        const int64_t start = e->bucket_now << e->bucket_shift;
+        int32_t *head = &e->head[(uint64_t)e->bucket_now++ & (e->buckets - 1)], cell = *head;
+        nca_wake *order = e->order + e->order_end;
+        uint64_t keys[FEW]; /* time and cell in one number: a bucket is shorter than 2^32 ns */
+        uint32_t count = 0;
+
+        if (cell < 0) {
+            continue;
         }
         *head = -1;
-        if (e->order_end - first > 32) {
-            qsort(e->order + first, e->order_end - first, sizeof *e->order, compare);
+        for (; cell >= 0 && count < FEW; cell = e->cells[cell].after) {
+            const uint64_t key = (uint64_t)(e->cells[cell].next_wake - start) << 32 | (uint32_t)cell;
+            uint32_t i = count++;
+            for (; i != 0 && keys[i - 1] > key; i--) {
+                keys[i] = keys[i - 1];
+            }
+            keys[i] = key;
         }
-        if (e->order_end != first) {
-            return 1;
+        for (uint32_t i = 0; i < count; i++) {
+            order[i].time = start + (int64_t)(keys[i] >> 32);
+            order[i].cell = (uint32_t)keys[i];
         }
+        if (cell >= 0) { /* there are more than a few */
+            for (; cell >= 0; cell = e->cells[cell].after) {
+                order[count].time = e->cells[cell].next_wake;
+                order[count++].cell = (uint32_t)cell;
+            }
+            qsort(order, count, sizeof *order, compare);
+        }
+        e->order_end += count;
+        return 1;
     }
     return 0;
 }
@@ -211,30 +236,33 @@ static void listen_plain(nca_engine *e, uint32_t cell, int64_t now, int64_t *age
 {
     nca_cell *c = &e->cells[cell];
     int8_t *inbox = e->inboxes + (uint64_t)cell * 8 * NCA_CHANNELS_MAX;
-    const uint32_t mask = e->ring - 1;
+    const nca_wire *sources = e->sources;
+    const uint32_t *sent_count = e->sent_count, size = e->ring, mask = size - 1;
+    const nca_sent *all_sent = e->sent;
     const int64_t sent_before = now - e->latency, sent_since = c->since - e->latency;
-    uint64_t changed = 0;
+    state_bits changed = { 0 };
     int64_t sum = 0;
     uint32_t count = 0;
 
     for (uint32_t k = 0; k < 8; k++) {
-        const uint32_t from = (uint32_t)((int32_t)cell + e->sources[k].offset);
-        uint32_t slot = e->sent_count[from] - 1;
-        const nca_sent *ring = e->sent + (uint64_t)from * e->ring, *s = ring + (slot & mask);
-        while (s->sent_at >= sent_before && (s = ring + (--slot & mask)) != ring + ((e->sent_count[from] - 1) & mask)) {
+        const uint32_t from = (uint32_t)((int32_t)cell + sources[k].offset), newest = sent_count[from] - 1;
+        const nca_sent *ring = all_sent + (uint64_t)from * size, *s = ring + (newest & mask);
+        for (uint32_t back = 1; s->sent_at >= sent_before && back < size; back++) {
+            s = ring + ((newest - back) & mask);
         }
-        if (s->sent_at >= sent_before || s->sent_at < sent_since) {
+        const int64_t sent_at = s->sent_at;
+        if (sent_at >= sent_before || sent_at < sent_since) {
             continue; /* nothing has arrived since power-on */
         }
-        uint64_t ours[2], theirs[2];
-        memcpy(ours, inbox + k * NCA_CHANNELS_MAX, sizeof ours);
-        memcpy(theirs, s->code, sizeof theirs);
-        changed |= (ours[0] ^ theirs[0]) | (ours[1] ^ theirs[1]);
-        memcpy(inbox + k * NCA_CHANNELS_MAX, theirs, sizeof theirs);
-        sum += now - s->sent_at;
+        state_bits ours, theirs;
+        memcpy(&ours, inbox + k * NCA_CHANNELS_MAX, sizeof ours);
+        memcpy(&theirs, s->code, sizeof theirs);
+        changed = OR(changed, XOR(ours, theirs));
+        memcpy(inbox + k * NCA_CHANNELS_MAX, &theirs, sizeof theirs);
+        sum += now - sent_at;
         count++;
     }
-    if (changed != 0) {
+    if (ANY(changed)) {
         c->settled = 0;
     }
     *age = sum;
@@ -512,6 +540,13 @@ static void babble(nca_engine *e, uint32_t cell)
     }
 }
 
+static void little_endian(uint8_t *to, uint64_t v)
+{
+    const uint8_t bytes[8] = { (uint8_t)v,         (uint8_t)(v >> 8),  (uint8_t)(v >> 16), (uint8_t)(v >> 24),
+                               (uint8_t)(v >> 32), (uint8_t)(v >> 40), (uint8_t)(v >> 48), (uint8_t)(v >> 56) };
+    memcpy(to, bytes, sizeof bytes);
+}
+
 /* The outcome of a wake: its update is counted and recorded, its state is sent, its next wake is drawn. Gives the bytes recorded. */
 static uint64_t commit(nca_engine *e, uint32_t i, uint8_t *record)
 {
@@ -540,10 +575,9 @@ static uint64_t commit(nca_engine *e, uint32_t i, uint8_t *record)
         e->heard += b->heard[i];
         e->all_updates++;
         c->updates++;
-        for (uint32_t n = 0; n < 12; n++) { /* little-endian on any machine */
-            record[n] = (uint8_t)(n < 8 ? time >> (8 * n) : wake->number >> (8 * (n - 8)));
-        }
-        memcpy(record + 12, state, channels);
+        little_endian(record, time);
+        little_endian(record + 8, c->number); /* and what the state overwrites */
+        memcpy(record + 12, state, NCA_CHANNELS_MAX);
         written = 12 + channels;
     }
     transmit(e, wake->cell, wake->time);
@@ -587,6 +621,12 @@ static uint32_t collect(nca_engine *e, int64_t until, uint32_t room)
         }
         if (count == 0 && limit - wake->time > window) {
             limit = wake->time + window;
+        }
+        PREFETCH(&e->cells[wake->cell]);
+        PREFETCH(e->inboxes + (uint64_t)wake->cell * 8 * NCA_CHANNELS_MAX);
+        PREFETCH(e->inboxes + ((uint64_t)wake->cell * 8 + 4) * NCA_CHANNELS_MAX);
+        for (uint32_t k = 0; k < 8; k++) {
+            PREFETCH(e->sent + (uint64_t)((int64_t)wake->cell + e->sources[k].offset) * e->ring);
         }
         b->wake[count++] = *wake;
         e->order_first++;

@@ -21,7 +21,7 @@
 
 typedef struct {
     int64_t time;
-    uint32_t number, cell;
+    uint32_t cell;
 } nca_wake;
 
 /* One cache line a cell. */
@@ -31,11 +31,11 @@ typedef struct {
     int64_t tick;      /* ps of a thousand ticks, before wander and pace */
     uint32_t random, updates, number, chip;
     uint32_t pace;         /* its clock is so many 1024ths too slow */
-    int32_t after, before; /* of the same bucket; `before` of the first is -1 */
+    int32_t after; /* of the same bucket, or -1 */
     uint8_t quiet;         /* wakes that pass without an update */
     uint8_t settled;       /* 0, or 1 + evaluated if the last update changed nothing and nothing was heard since */
     uint8_t flags, cut, frames, program;
-    uint8_t reserved[6];
+    uint8_t reserved[10];
 } nca_cell;
 
 typedef struct {
@@ -130,7 +130,7 @@ void nca_engine_power_off(nca_engine *engine, uint32_t count, const uint32_t *ce
 void nca_engine_plant(nca_engine *engine, uint32_t cell, const int8_t *seed, uint8_t quiet, int64_t now);
 
 /* Runs the wakes before `until`, as many as fit into `records`: time (u64), cell (u32) and state (C codes) of every update, in order. Sets
- * `more` if there are wakes left; gives the bytes written. */
+ * `more` if there are wakes left; gives the bytes written. `records` has room for 16 bytes more. */
 uint64_t nca_engine_run(nca_engine *engine, int64_t until, uint8_t *records, uint64_t size, uint8_t *more);
 
 /* Ends the threads. */

@@ -44,7 +44,8 @@ void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int most)
             }
         }
         for (uint32_t c = 0; c < channels; c++) {
-            fast->w2[j / 2][c][j % 2] = *unit++;
+            fast->w2[j / 2][c][j % 2] = *unit;
+            fast->w2_quads[j / 4][c][j % 4] = *unit++;
         }
     }
     for (uint32_t c = 0; c < channels; c++) {
@@ -52,6 +53,11 @@ void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int most)
         fast->m2[c] = genome->m2[c];
     }
     for (uint32_t k = 0; k < genome->kernels; k++) {
+        static const int8_t itself[9] = { 0, 0, 0, 0, 0, 0, 0, 0, 16 };
+        fast->identity[k] = memcmp(genome->taps + k * 9, itself, sizeof itself) == 0;
+        if (!fast->identity[k]) {
+            fast->other[fast->others++] = (uint8_t)k;
+        }
         for (uint32_t n = 0; n < 9; n++) {
             fast->taps[k][n] = genome->taps[k * 9 + n];
             fast->tap_pairs[k][n / 2] |= (int32_t)((uint32_t)(uint16_t)fast->taps[k][n] << (n % 2 * 16));

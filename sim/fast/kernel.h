@@ -26,10 +26,12 @@ typedef struct {
     int16_t search[128];                                 /* boundaries of codes as a search tree: the children of n are 2n and 2n + 1 */
     int16_t w1[NCA_GROUPS][NCA_PAIRS][NCA_GROUP][2];     /* [block][pair of inputs][hidden unit][which of the two] */
     int16_t w2[NCA_HIDDEN_MAX / 2][NCA_CHANNELS_MAX][2]; /* [pair of hidden units][channel][which] */
+    int8_t w2_quads[NCA_HIDDEN_MAX / 4][NCA_CHANNELS_MAX][4]; /* the same, by four */
     int32_t b1[NCA_HIDDEN_MAX];                          /* 4 b1 and the rounding half */
     int32_t b2[NCA_CHANNELS_MAX], m2[NCA_CHANNELS_MAX];
     int32_t taps[4][9];
     int32_t tap_pairs[4][5]; /* two by two, the first in the lower half */
+    uint8_t identity[4], other[5], others; /* which kernels are the cell itself; those that are not, and how many */
     int instructions;        /* what this processor runs: enum nca_instructions */
 } nca_fast;
 

@@ -22,6 +22,13 @@ HELPER __m512i multiply_add(__m512i a, __m512i w, __m512i x)
     return a;
 }
 
+/* The same of unsigned bytes x and signed bytes w, by four. */
+HELPER __m512i multiply_add_bytes(__m512i a, __m512i w, __m512i x)
+{
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(a) : "v"(x), "v"(w));
+    return a;
+}
+
 HELPER tables load_tables(const nca_fast *fast)
 {
     tables t;
@@ -53,23 +60,38 @@ HELPER __m512i decode(const tables *t, __m256i codes)
     return negate_where(_mm512_movepi16_mask(wide), look_up(t, code));
 }
 
-HELPER __m512i descend(__m512i node, __m512i boundary, __m512i eighth)
+HELPER void descend(__m512i *node, __m512i boundary, __m512i eighth)
 {
     const __mmask32 beyond = _mm512_cmpge_epi16_mask(eighth, boundary);
-    const __m512i left = _mm512_add_epi16(node, node);
-    return _mm512_mask_add_epi16(left, beyond, left, _mm512_set1_epi16(1));
+    const __m512i left = _mm512_add_epi16(*node, *node);
+    *node = _mm512_mask_add_epi16(left, beyond, left, _mm512_set1_epi16(1));
 }
 
-/* Codes of the magnitudes whose (|v| - 1) >> 3 are given, 32 at a time: seven levels of the search tree. */
-HELPER __m512i search(const tables *t, __m512i eighth)
+/* Codes of the magnitudes whose (|v| - 1) >> 3 are given, 32 at a time and `n` times side by side: seven levels of the search tree. */
+HELPER void search(const tables *t, uint32_t n, const __m512i *eighth, __m512i *node)
 {
-    __m512i node = descend(_mm512_set1_epi16(1), _mm512_permutexvar_epi16(_mm512_set1_epi16(1), t->search[0]), eighth);
-    for (uint32_t level = 1; level < 5; level++) {
-        node = descend(node, _mm512_permutexvar_epi16(node, t->search[0]), eighth);
+    const __m512i root = _mm512_permutexvar_epi16(_mm512_set1_epi16(1), t->search[0]);
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < n; i++) {
+        node[i] = _mm512_set1_epi16(1);
+        descend(&node[i], root, eighth[i]);
     }
-    node = descend(node, _mm512_permutexvar_epi16(node, t->search[1]), eighth);
-    node = descend(node, _mm512_permutex2var_epi16(t->search[2], node, t->search[3]), eighth);
-    return _mm512_and_si512(node, _mm512_set1_epi16(127));
+#pragma GCC unroll 4
+    for (uint32_t level = 1; level < 5; level++) {
+#pragma GCC unroll 4
+        for (uint32_t i = 0; i < n; i++) {
+            descend(&node[i], _mm512_permutexvar_epi16(node[i], t->search[0]), eighth[i]);
+        }
+    }
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < n; i++) {
+        descend(&node[i], _mm512_permutexvar_epi16(node[i], t->search[1]), eighth[i]);
+    }
+#pragma GCC unroll 4
+    for (uint32_t i = 0; i < n; i++) {
+        descend(&node[i], _mm512_permutex2var_epi16(t->search[2], node[i], t->search[3]), eighth[i]);
+        node[i] = _mm512_and_si512(node[i], _mm512_set1_epi16(127));
+    }
 }
 
 /* (|v| - 1) >> 3 of 16 sums, at most 2^14. */
@@ -90,31 +112,56 @@ HELPER __mmask32 negatives(__m512i low, __m512i high)
     return (__mmask32)_mm512_cmplt_epi32_mask(low, zero) | (__mmask32)_mm512_cmplt_epi32_mask(high, zero) << 16;
 }
 
-/* Perception of one cell as values, 16 a kernel. */
-HELPER void perceive(const nca_fast *fast, const tables *t, const int8_t *state, const int8_t *heard, int16_t *x)
+/* Perception of four cells as values, 16 a kernel; `own` is 16 val() of their states. */
+HELPER void perceive(const nca_fast *fast, const tables *t, const uint64_t *cell, const int8_t *states, const int8_t *neighbours,
+                     int16_t (*x)[NCA_PERCEPTION_MAX], __m512i *own)
 {
-    __m512i sums[4], seen[5]; /* values of two neighbours by turns, channel by channel */
+    const uint32_t kernels = fast->genome.kernels, others = fast->others;
+    __m512i sums[4][CELLS]; /* kernel by kernel of those that are not the identity */
 
-    for (uint32_t pair = 0; pair < 5; pair++) {
-        const __m128i one = _mm_loadu_si128((const __m128i *)(pair < 4 ? heard + 2 * STATE * pair : state));
-        const __m128i other = pair < 4 ? _mm_loadu_si128((const __m128i *)(heard + 2 * STATE * pair + STATE)) : _mm_setzero_si128();
-        seen[pair] = decode(t, _mm256_set_m128i(_mm_unpackhi_epi8(one, other), _mm_unpacklo_epi8(one, other)));
-    }
-    for (uint32_t kernel = 0; kernel < fast->genome.kernels; kernel++) {
-        sums[kernel] = _mm512_setzero_si512();
+    for (uint32_t n = 0; n < CELLS; n++) {
+        const int8_t *state = states + cell[n] * STATE, *heard = neighbours + cell[n] * NCA_NEIGHBOURS * STATE;
+        __m512i seen[5]; /* values of two neighbours by turns, channel by channel */
+#pragma GCC unroll 5
         for (uint32_t pair = 0; pair < 5; pair++) {
-            sums[kernel] = multiply_add(sums[kernel], seen[pair], _mm512_set1_epi32(fast->tap_pairs[kernel][pair]));
+            const __m128i one = _mm_loadu_si128((const __m128i *)(pair < 4 ? heard + 2 * STATE * pair : state));
+            const __m128i two = pair < 4 ? _mm_loadu_si128((const __m128i *)(heard + 2 * STATE * pair + STATE)) : _mm_setzero_si128();
+            seen[pair] = decode(t, _mm256_set_m128i(_mm_unpackhi_epi8(one, two), _mm_unpacklo_epi8(one, two)));
+        }
+        own[n] = _mm512_srai_epi32(_mm512_slli_epi32(seen[4], 16), 12);
+        for (uint32_t k = 0; k < kernels; k++) {
+            if (fast->identity[k]) {
+                _mm256_storeu_si256((__m256i *)(x[n] + STATE * k), _mm512_cvtepi32_epi16(seen[4]));
+            }
+        }
+        for (uint32_t k = 0; k < others; k++) {
+            const int32_t *taps = fast->tap_pairs[fast->other[k]];
+            sums[k][n] = _mm512_setzero_si512();
+#pragma GCC unroll 5
+            for (uint32_t pair = 0; pair < 5; pair++) {
+                sums[k][n] = multiply_add(sums[k][n], seen[pair], _mm512_set1_epi32(taps[pair]));
+            }
         }
     }
-    for (uint32_t kernel = 0; kernel < fast->genome.kernels; kernel += 2) {
-        const __m512i a = sums[kernel], b = kernel + 1 < fast->genome.kernels ? sums[kernel + 1] : _mm512_setzero_si512();
-        const __m512i magnitudes = look_up(t, search(t, join(eighths(a), eighths(b))));
-        _mm512_storeu_si512(x + STATE * kernel, negate_where(negatives(a, b), magnitudes));
+    for (uint32_t k = 0; k < others; k += 2) {
+        const uint32_t next = k + 1 < others ? k + 1 : k;
+        __m512i eighth[CELLS], code[CELLS];
+#pragma GCC unroll 4
+        for (uint32_t n = 0; n < CELLS; n++) {
+            eighth[n] = join(eighths(sums[k][n]), eighths(sums[next][n]));
+        }
+        search(t, CELLS, eighth, code);
+#pragma GCC unroll 4
+        for (uint32_t n = 0; n < CELLS; n++) {
+            const __m512i values = negate_where(negatives(sums[k][n], sums[next][n]), look_up(t, code[n]));
+            _mm256_storeu_si256((__m256i *)(x[n] + STATE * fast->other[k]), _mm512_castsi512_si256(values));
+            _mm256_storeu_si256((__m256i *)(x[n] + STATE * fast->other[next]), _mm512_extracti64x4_epi64(values, 1));
+        }
     }
 }
 
 /* 64 hidden units of four cells: sixteen accumulators. */
-HELPER void hidden_layer(const nca_fast *fast, uint32_t group, int32_t (*x)[NCA_PAIRS], int16_t (*h)[NCA_HIDDEN_MAX])
+HELPER void hidden_layer(const nca_fast *fast, uint32_t group, int32_t (*x)[NCA_PAIRS], uint8_t (*h)[NCA_HIDDEN_MAX])
 {
     const __m128i shift = _mm_cvtsi32_si128(fast->genome.s1);
     const __m512i zero = _mm512_setzero_si512(), top = _mm512_set1_epi32(255);
@@ -135,10 +182,12 @@ HELPER void hidden_layer(const nca_fast *fast, uint32_t group, int32_t (*x)[NCA_
     }
         CELL(0) CELL(1) CELL(2) CELL(3)
     }
-#define CLIP(a) _mm512_cvtepi32_epi16(_mm512_min_epi32(_mm512_max_epi32(_mm512_sra_epi32(a, shift), zero), top))
-#define KEEP(n)                                                                                           \
-    _mm512_storeu_si512(h[n] + group * NCA_GROUP, join(CLIP(a##n##0), CLIP(a##n##1)));                    \
-    _mm512_storeu_si512(h[n] + group * NCA_GROUP + 32, join(CLIP(a##n##2), CLIP(a##n##3)));
+#define CLIP(a) _mm512_cvtepi32_epi8(_mm512_min_epi32(_mm512_max_epi32(_mm512_sra_epi32(a, shift), zero), top))
+#define KEEP(n)                                                                        \
+    _mm_storeu_si128((__m128i *)(h[n] + group * NCA_GROUP), CLIP(a##n##0));            \
+    _mm_storeu_si128((__m128i *)(h[n] + group * NCA_GROUP + 16), CLIP(a##n##1));       \
+    _mm_storeu_si128((__m128i *)(h[n] + group * NCA_GROUP + 32), CLIP(a##n##2));       \
+    _mm_storeu_si128((__m128i *)(h[n] + group * NCA_GROUP + 48), CLIP(a##n##3));
     KEEP(0) KEEP(1) KEEP(2) KEEP(3)
 }
 
@@ -158,48 +207,41 @@ TARGET void nca_fast_evaluate_avx512(const nca_fast *fast, uint32_t count, const
 
     for (uint32_t first = 0; first < count; first += CELLS) {
         int16_t x[CELLS][NCA_PERCEPTION_MAX];
-        int32_t pairs[CELLS][NCA_PAIRS], hidden[CELLS][NCA_HIDDEN_MAX / 2];
-        int16_t h[CELLS][NCA_HIDDEN_MAX];
-        __m512i v[CELLS];
-        const uint32_t *chosen = index + first;
+        int32_t pairs[CELLS][NCA_PAIRS], quads[CELLS][NCA_HIDDEN_MAX / 4];
+        uint8_t h[CELLS][NCA_HIDDEN_MAX];
+        __m512i own[CELLS], v[CELLS], eighth[CELLS / 2], code[CELLS / 2];
+        uint64_t cell[CELLS];
         const uint32_t cells = count - first < CELLS ? count - first : CELLS;
 
         for (uint32_t n = 0; n < CELLS; n++) { /* where fewer are left, the last one is computed again */
-            const uint64_t i = chosen[n < cells ? n : cells - 1];
-            perceive(fast, &t, states + i * STATE, neighbours + i * NCA_NEIGHBOURS * STATE, x[n]);
+            cell[n] = index[first + (n < cells ? n : cells - 1)];
         }
+        perceive(fast, &t, cell, states, neighbours, x, own);
         memcpy(pairs, x, sizeof pairs);
         for (uint32_t group = 0; group < fast->groups; group++) {
             hidden_layer(fast, group, pairs, h);
         }
-        memcpy(hidden, h, sizeof hidden);
+        memcpy(quads, h, sizeof quads);
         __m512i even0 = _mm512_loadu_si512(fast->b2), even1 = even0, even2 = even0, even3 = even0;
         __m512i odd0 = _mm512_setzero_si512(), odd1 = odd0, odd2 = odd0, odd3 = odd0;
-        for (uint32_t j = 0; j < fast->groups * NCA_GROUP / 2u; j += 2) {
-            const __m512i w = _mm512_loadu_si512(fast->w2[j]), ww = _mm512_loadu_si512(fast->w2[j + 1]);
+        for (uint32_t j = 0; j < fast->groups * NCA_GROUP / 4u; j += 2) {
+            const __m512i w = _mm512_loadu_si512(fast->w2_quads[j]), ww = _mm512_loadu_si512(fast->w2_quads[j + 1]);
 #define SUM(n)                                                                            \
-    even##n = multiply_add(even##n, w, _mm512_set1_epi32(hidden[n][j]));           \
-    odd##n = multiply_add(odd##n, ww, _mm512_set1_epi32(hidden[n][j + 1]));
+    even##n = multiply_add_bytes(even##n, w, _mm512_set1_epi32(quads[n][j]));             \
+    odd##n = multiply_add_bytes(odd##n, ww, _mm512_set1_epi32(quads[n][j + 1]));
             SUM(0) SUM(1) SUM(2) SUM(3)
         }
-        v[0] = _mm512_add_epi32(even0, odd0);
-        v[1] = _mm512_add_epi32(even1, odd1);
-        v[2] = _mm512_add_epi32(even2, odd2);
-        v[3] = _mm512_add_epi32(even3, odd3);
-        for (uint32_t n = 0; n < CELLS; n++) {
-            const int8_t *state = states + (uint64_t)chosen[n < cells ? n : cells - 1] * STATE;
-            const __m512i old = decode(&t, _mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)state)));
-            v[n] = _mm512_add_epi32(scale(fast, v[n]), _mm512_slli_epi32(_mm512_cvtepi16_epi32(_mm512_castsi512_si256(old)), 4));
-        }
+        v[0] = _mm512_add_epi32(own[0], scale(fast, _mm512_add_epi32(even0, odd0)));
+        v[1] = _mm512_add_epi32(own[1], scale(fast, _mm512_add_epi32(even1, odd1)));
+        v[2] = _mm512_add_epi32(own[2], scale(fast, _mm512_add_epi32(even2, odd2)));
+        v[3] = _mm512_add_epi32(own[3], scale(fast, _mm512_add_epi32(even3, odd3)));
+        eighth[0] = join(eighths(v[0]), eighths(v[1]));
+        eighth[1] = join(eighths(v[2]), eighths(v[3]));
+        search(&t, CELLS / 2, eighth, code);
         for (uint32_t n = 0; n < CELLS; n += 2) {
-            const __m512i code = search(&t, join(eighths(v[n]), eighths(v[n + 1])));
-            const __m256i codes = _mm512_cvtepi16_epi8(negate_where(negatives(v[n], v[n + 1]), code));
-            if (n < cells) {
-                _mm_storeu_si128((__m128i *)(states + (uint64_t)chosen[n] * STATE), _mm256_castsi256_si128(codes));
-            }
-            if (n + 1 < cells) {
-                _mm_storeu_si128((__m128i *)(states + (uint64_t)chosen[n + 1] * STATE), _mm256_extracti128_si256(codes, 1));
-            }
+            const __m256i codes = _mm512_cvtepi16_epi8(negate_where(negatives(v[n], v[n + 1]), code[n / 2]));
+            _mm_storeu_si128((__m128i *)(states + cell[n] * STATE), _mm256_castsi256_si128(codes));
+            _mm_storeu_si128((__m128i *)(states + cell[n + 1] * STATE), _mm256_extracti128_si256(codes, 1));
         }
     }
 }

@@ -72,7 +72,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         links = {
             "latency_jitter": draw(st.sampled_from([0, 1, interval // 10, 2 * interval])),
             "loss_spread": draw(st.sampled_from([0, 0.5, 1])),
-            "baud": draw(st.sampled_from([0, 0, 300, 9600, 10_000_000])) if interval >= 1_000_000 else 0,
+            "baud": draw(st.sampled_from([0, 0, 10_000_000] if interval < 100_000_000 else [0, 300, 9600])),
             "bit_errors": draw(st.sampled_from([0, 0, 1e-3, 0.2])), "broken": draw(st.sampled_from([0, 0.3, 1])),
         }  # fmt: skip
     return Scenario(
