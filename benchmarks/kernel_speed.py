@@ -54,7 +54,7 @@ def main() -> None:
     genome, count = load(options.genome), options.cells
     states, heard = grown_cells(genome, count)
     core = CCell(genome)
-    evaluated, order = np.zeros(count, np.uint8), np.arange(count, dtype=np.uint32)
+    evaluated = np.zeros(count, np.uint8)
 
     def fast(most: int) -> Callable[[], object]:
         kernel = ffi.new("nca_fast *")
@@ -62,8 +62,8 @@ def main() -> None:
 
         def run() -> None:
             new = states.copy()
-            lib.nca_fast_wake(kernel, count, ffi.from_buffer("uint32_t[]", order), ffi.from_buffer("int8_t[]", new),
-                              ffi.from_buffer("int8_t[]", heard), ffi.from_buffer("uint8_t[]", evaluated))  # fmt: skip
+            lib.nca_fast_wake_many(kernel, count, ffi.from_buffer("int8_t[]", new), ffi.from_buffer("int8_t[]", heard),
+                                   ffi.from_buffer("uint8_t[]", evaluated))  # fmt: skip
 
         return run
 

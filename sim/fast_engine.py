@@ -33,14 +33,15 @@ BEST = AVX512
 STUCK, BABBLING = 1, 2
 
 _CELL = np.dtype(
-    [("next_wake", "i8"), ("since", "i8"), ("tick", "i8"), ("random", "u4"), ("updates", "u4"), ("number", "u4"), ("chip", "u4"),
-     ("pace", "u4"), ("after", "i4"), ("quiet", "u1"), ("settled", "u1"), ("flags", "u1"), ("cut", "u1"),
-     ("frames", "u1"), ("program", "u1"), ("reserved", "u1", 10)]
+    [("next_wake", "i8"), ("since", "i8"), ("powered_at", "i8"), ("tick", "u4"), ("random", "u4"), ("updates", "u4"), ("number", "u4"),
+     ("chip", "u4"), ("sent", "u4"), ("pace", "u4"), ("after", "i4"), ("quiet", "u1"), ("settled", "u1"), ("flags", "u1"), ("cut", "u1"),
+     ("frames", "u1"), ("program", "u1"), ("reserved", "u1", 2)]
 )  # fmt: skip
-_SENT = np.dtype({"names": ["sent_at", "code", "lost", "altered"], "formats": ["i8", ("i1", 16), "u1", "u1"], "itemsize": 32})
+_SENT = np.dtype([("sent_at", "i8"), ("stable_since", "i8"), ("code", "i1", 16)])
+_BUCKET = np.dtype([("count", "u4"), ("more", "i4"), ("key", "u8", 15)])
 _PASSED = np.dtype([("told_at", "i8", 2), ("code", "i1", (2, 16))])
 _WIRE = np.dtype([("offset", "i4"), ("slot", "u1"), ("frame", "u1"), ("carries", "u1"), ("used", "u1")])
-UNSENT = 1 << 62
+UNSENT, REMEMBERED = -(1 << 62), -(1 << 60)  # sim/fast/engine.h
 NEVER = -1
 
 
@@ -85,10 +86,7 @@ class FastArray:
         self._set_links()
         self._set_wheel()
         border = len(self._cells)
-        self._arrays |= {
-            "states": np.zeros((border, CHANNELS_MAX), np.int8), "inboxes": np.zeros((border, NEIGHBOURS, CHANNELS_MAX), np.int8),
-            "sent_count": np.zeros(border, np.uint32),
-        }  # fmt: skip
+        self._arrays["states"] = np.zeros((border, CHANNELS_MAX), np.int8)
         engine, fields = self._engine, dict(ffi.typeof(self._engine).item.fields)
         for name, array in self._arrays.items():
             setattr(engine, name, ffi.cast(fields[name].type, ffi.from_buffer(array)))
@@ -142,13 +140,16 @@ class FastArray:
         if ring * len(self._cells) * (32 + 64 * timed + 48 * relayed) > RING_BYTES:
             told = f"messages that take up to {plan.longest_way} ns are too many intervals for the fast engine"
             raise NcaHwError(told, where="scenario", cure="Take --engine simpy.")
-        engine.ring = ring
+        engine.ring, engine.all_cells = ring, len(self._cells)
         sent = self._arrays["sent"] = np.zeros((len(self._cells), ring), _SENT)
         sent["sent_at"] = UNSENT
         cuts = any(isinstance(fault, Cut) for fault in scenario.faults)
         failing = bool(plan.loss_limit) or bool(plan.cut.any()) or len(plan.clean) > 0 or cuts
-        engine.plain = not (failing or timed or relayed or grid.chips < grid.cells)
+        found = any(getattr(fault, "memory", "zero") == "random" for fault in scenario.faults)  # memory that nobody sent
+        engine.plain = not (failing or strikes or found or timed or relayed or grid.chips < grid.cells)
         if not engine.plain:
+            self._arrays["inboxes"] = np.zeros((len(self._cells), NEIGHBOURS, CHANNELS_MAX), np.int8)
+            self._arrays["sent_count"] = np.zeros(len(self._cells), np.uint32)
             self._arrays["heard_at"] = np.full((len(self._cells), NEIGHBOURS), NEVER, np.int64)
         if len(plan.clean):
             self._arrays["clean"] = plan.clean
@@ -173,7 +174,8 @@ class FastArray:
             raise NcaHwError(told, where="scenario", cure="Take --engine simpy.")
         engine.bucket_shift, engine.buckets = shift, buckets
         engine.shortest_wait = shortest - (1 << shift)
-        self._arrays["head"] = np.full(buckets, -1, np.int32)
+        self._arrays["bucket"] = np.zeros(buckets, _BUCKET)
+        self._arrays["bucket"]["more"] = -1
 
     # What operations do to cells; the protocol is faults.Array.
 
@@ -199,6 +201,12 @@ class FastArray:
     def remember(self, states: NDArray[np.int8]) -> int:
         """Start from known states."""
         self._states[:] = states
+        if self._engine.plain:  # as if all had sent them long ago
+            sent = self._arrays["sent"].reshape(-1, *self._grid_shape)[0, 1:-1, 1:-1]
+            sent["sent_at"] = sent["stable_since"] = REMEMBERED
+            sent["code"][..., : self.rule.channels] = states
+            self._grid_cells["powered_at"] = 2 * REMEMBERED
+            return self.scenario.cells
         padded = self._arrays["states"].reshape(*self._grid_shape, CHANNELS_MAX)
         inboxes = self._arrays["inboxes"].reshape(*self._grid_shape, NEIGHBOURS, CHANNELS_MAX)[1:-1, 1:-1]
         height, width = states.shape[:2]

@@ -30,15 +30,16 @@ ffibuilder.cdef(
 
     typedef struct { int instructions; ...; } nca_fast;
     void nca_fast_prepare(nca_fast *, const nca_genome *, int);
-    void nca_fast_wake(const nca_fast *, uint32_t, const uint32_t *, int8_t *, const int8_t *, uint8_t *);
+    void nca_fast_wake_many(const nca_fast *, uint32_t, int8_t *, const int8_t *, uint8_t *);
 
     typedef struct { ...; } nca_wake;
     typedef struct {
-        int64_t next_wake; int64_t since; int64_t tick;
-        uint32_t random; uint32_t updates; uint32_t number; uint32_t chip; uint32_t pace; int32_t after;
-        uint8_t quiet; uint8_t settled; uint8_t flags; uint8_t cut; uint8_t frames; uint8_t program; uint8_t reserved[10];
+        int64_t next_wake; int64_t since; int64_t powered_at; uint32_t tick;
+        uint32_t random; uint32_t updates; uint32_t number; uint32_t chip; uint32_t sent; uint32_t pace; int32_t after;
+        uint8_t quiet; uint8_t settled; uint8_t flags; uint8_t cut; uint8_t frames; uint8_t program; uint8_t reserved[2];
     } nca_cell;
-    typedef struct { int64_t sent_at; int8_t code[16]; uint8_t lost; uint8_t altered; ...; } nca_sent;
+    typedef struct { int64_t sent_at; int8_t code[16]; ...; } nca_sent;
+    typedef struct { ...; } nca_bucket;
     typedef struct { int64_t told_at[2]; int8_t code[2][16]; } nca_passed;
     typedef struct { int32_t offset; uint8_t slot; uint8_t frame; uint8_t carries; uint8_t used; } nca_wire;
     typedef struct { ...; } nca_batch;
@@ -51,8 +52,8 @@ ffibuilder.cdef(
         int64_t *free_at; int64_t *last_at;
         const int64_t *wander; const uint32_t *clock; const int64_t *phase; int64_t segments; int64_t segment_ns;
         nca_cell *cells; int8_t *states; int8_t *inboxes; int64_t *heard_at;
-        uint32_t ring; nca_sent *sent; uint32_t *sent_count; int64_t *arrival; nca_passed *passed;
-        uint32_t buckets; uint32_t bucket_shift; int32_t *head; nca_wake *order; uint32_t *chip_seen; nca_batch *batch;
+        uint32_t ring; uint64_t all_cells; nca_sent *sent; uint32_t *sent_count; int64_t *arrival; nca_passed *passed;
+        uint32_t buckets; uint32_t bucket_shift; nca_bucket *bucket; nca_wake *order; uint32_t *chip_seen; nca_batch *batch;
         uint64_t all_updates; uint64_t evaluated_updates; uint64_t computed_updates;
         uint64_t messages_sent; uint64_t messages_lost; uint64_t messages_dropped; uint64_t messages_corrupted;
         uint64_t messages_undetected; uint64_t heard; int64_t age; ...;

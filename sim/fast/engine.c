@@ -10,25 +10,12 @@
 #define GOLDEN 0x9e3779b9u
 #define MILLION 1000000
 #define NEVER (-1)
-#define FEW 64u
+#define SLICE 64u /* wakes that are computed in one go */
+#define AHEAD 16u /* so many wakes before their turn, their memory is asked for */
 #if defined(__GNUC__)
 #define PREFETCH(where) __builtin_prefetch(where)
 #else
 #define PREFETCH(where) (void)(where)
-#endif
-#define UNSENT ((int64_t)1 << 62)
-
-/* A whole state in one register. */
-#if defined(__GNUC__)
-typedef uint64_t state_bits __attribute__((vector_size(NCA_CHANNELS_MAX)));
-#define OR(a, b) ((a) | (b))
-#define XOR(a, b) ((a) ^ (b))
-#define ANY(a) (((a)[0] | (a)[1]) != 0)
-#else
-typedef struct { uint64_t half[2]; } state_bits;
-static state_bits OR(state_bits a, state_bits b) { a.half[0] |= b.half[0]; a.half[1] |= b.half[1]; return a; }
-static state_bits XOR(state_bits a, state_bits b) { a.half[0] ^= b.half[0]; a.half[1] ^= b.half[1]; return a; }
-static int ANY(state_bits a) { return (a.half[0] | a.half[1]) != 0; }
 #endif
 
 enum { LINK_LOSS = 2, LINK_JITTER = 4, LINK_QUALITY = 5, BIT_ERROR = 7, BABBLE = 9 }; /* streams.py, Domain */
@@ -53,21 +40,37 @@ static uint32_t chain(uint32_t h, uint32_t counter)
 
 /* The wheel. */
 
-static int32_t *bucket_of(const nca_engine *e, int64_t time)
+static nca_bucket *bucket_of(const nca_engine *e, int64_t time)
 {
-    return &e->head[(uint64_t)(time >> e->bucket_shift) & (e->buckets - 1)];
+    return &e->bucket[(uint64_t)(time >> e->bucket_shift) & (e->buckets - 1)];
+}
+
+static uint64_t key_of(const nca_engine *e, int64_t time, uint32_t cell)
+{
+    return (uint64_t)(time & (((int64_t)1 << e->bucket_shift) - 1)) << 32 | cell; /* a bucket is shorter than 2^32 ns */
 }
 
 static void into_bucket(nca_engine *e, uint32_t cell)
 {
-    int32_t *head = bucket_of(e, e->cells[cell].next_wake);
-    e->cells[cell].after = *head;
-    *head = (int32_t)cell;
+    nca_bucket *b = bucket_of(e, e->cells[cell].next_wake);
+    if (b->count < NCA_BUCKET) {
+        b->key[b->count++] = key_of(e, e->cells[cell].next_wake, cell);
+    } else {
+        e->cells[cell].after = b->more;
+        b->more = (int32_t)cell;
+    }
 }
 
 static void out_of_bucket(nca_engine *e, uint32_t cell)
 {
-    int32_t *at = bucket_of(e, e->cells[cell].next_wake);
+    nca_bucket *b = bucket_of(e, e->cells[cell].next_wake);
+    for (uint32_t i = 0; i < b->count; i++) {
+        if ((uint32_t)b->key[i] == cell) {
+            b->key[i] = b->key[--b->count];
+            return;
+        }
+    }
+    int32_t *at = &b->more;
     while (*at != (int32_t)cell) {
         at = &e->cells[*at].after;
     }
@@ -88,18 +91,17 @@ static int take_bucket(nca_engine *e, int64_t until)
 {
     while (e->bucket_now << e->bucket_shift < until) {
         const int64_t start = e->bucket_now << e->bucket_shift;
-        int32_t *head = &e->head[(uint64_t)e->bucket_now++ & (e->buckets - 1)], cell = *head;
+        nca_bucket *b = &e->bucket[(uint64_t)e->bucket_now++ & (e->buckets - 1)];
         nca_wake *order = e->order + e->order_end;
-        uint64_t keys[FEW]; /* time and cell in one number: a bucket is shorter than 2^32 ns */
-        uint32_t count = 0;
+        uint64_t keys[NCA_BUCKET];
+        uint32_t count = b->count;
 
-        if (cell < 0) {
+        if (count == 0 && b->more < 0) {
             continue;
         }
-        *head = -1;
-        for (; cell >= 0 && count < FEW; cell = e->cells[cell].after) {
-            const uint64_t key = (uint64_t)(e->cells[cell].next_wake - start) << 32 | (uint32_t)cell;
-            uint32_t i = count++;
+        for (uint32_t n = 0; n < count; n++) {
+            const uint64_t key = b->key[n];
+            uint32_t i = n;
             for (; i != 0 && keys[i - 1] > key; i--) {
                 keys[i] = keys[i - 1];
             }
@@ -109,13 +111,15 @@ static int take_bucket(nca_engine *e, int64_t until)
             order[i].time = start + (int64_t)(keys[i] >> 32);
             order[i].cell = (uint32_t)keys[i];
         }
-        if (cell >= 0) { /* there are more than a few */
-            for (; cell >= 0; cell = e->cells[cell].after) {
+        if (b->more >= 0) {
+            for (int32_t cell = b->more; cell >= 0; cell = e->cells[cell].after) {
                 order[count].time = e->cells[cell].next_wake;
                 order[count++].cell = (uint32_t)cell;
             }
             qsort(order, count, sizeof *order, compare);
         }
+        b->count = 0;
+        b->more = -1;
         e->order_end += count;
         return 1;
     }
@@ -134,10 +138,11 @@ static void put_back(nca_engine *e)
     e->order_first = e->order_end = 0;
 }
 
+/* Draws the next wake, which must still be put into its bucket. */
 static void draw_wake(nca_engine *e, uint32_t cell, int64_t now)
 {
     nca_cell *c = &e->cells[cell];
-    int64_t tick = c->tick;
+    int64_t tick = (int64_t)c->tick;
 
     c->random = nca_random_next(c->random);
     if (e->wander != NULL) {
@@ -145,7 +150,15 @@ static void draw_wake(nca_engine *e, uint32_t cell, int64_t now)
     }
     tick = tick * c->pace >> 10;
     c->next_wake = now + (int64_t)e->waits[c->random >> 20] * tick / MILLION;
-    into_bucket(e, cell);
+    PREFETCH(bucket_of(e, c->next_wake));
+}
+
+static inline int same_state(const int8_t *a, const int8_t *b)
+{
+    uint64_t p[2], q[2];
+    memcpy(p, a, sizeof p);
+    memcpy(q, b, sizeof q);
+    return ((p[0] ^ q[0]) | (p[1] ^ q[1])) == 0;
 }
 
 /* Listening. */
@@ -163,7 +176,7 @@ static const int8_t *altered_code(const nca_engine *e, uint32_t cell, uint32_t s
 static void put_into(nca_engine *e, uint32_t cell, uint32_t slot, const int8_t *code)
 {
     int8_t *inbox = e->inboxes + ((uint64_t)cell * 8 + slot) * NCA_CHANNELS_MAX;
-    if (memcmp(inbox, code, NCA_CHANNELS_MAX) != 0) {
+    if (!same_state(inbox, code)) {
         memcpy(inbox, code, NCA_CHANNELS_MAX);
         e->cells[cell].settled = 0;
     }
@@ -179,7 +192,7 @@ static int64_t arrival_of(const nca_engine *e, uint64_t at, const nca_wire *wire
 
 static int is_lost(const nca_engine *e, uint64_t at, const nca_wire *wire)
 {
-    return wire->frame != NCA_INSIDE && (e->sent[at].lost >> wire->frame & 1) != 0;
+    return wire->frame != NCA_INSIDE && (e->sent[at].way.lost_altered[0] >> wire->frame & 1) != 0;
 }
 
 /* A receiver's memory takes what came over a wire: message `sent` of a cell, kept at `at`. */
@@ -193,7 +206,7 @@ static void take(nca_engine *e, uint32_t receiver, uint32_t slot, uint32_t from,
         code = e->passed[at].code[south];
         told_at = e->passed[at].told_at[south];
     }
-    if (wire->frame != NCA_INSIDE && (e->sent[at].altered >> wire->frame & 1) != 0) {
+    if (wire->frame != NCA_INSIDE && (e->sent[at].way.lost_altered[1] >> wire->frame & 1) != 0) {
         code = altered_code(e, from, sent, wire->frame);
     }
     put_into(e, receiver, slot, code);
@@ -231,42 +244,41 @@ static void listen(nca_engine *e, uint32_t cell, int64_t now, int64_t *age, uint
     c->since = now;
 }
 
-/* The same where nothing ever fails: whatever has arrived last is what stands in the memory, even if it was taken before. */
-static void listen_plain(nca_engine *e, uint32_t cell, int64_t now, int64_t *age, uint8_t *heard)
+/* The same where links never fail: what a cell has heard is what its neighbours sent last, of what has arrived. It is gathered into `heard`
+ * [8][16]; the cell stays settled if all of it has been the same since it last listened. */
+static void gather(nca_engine *e, uint32_t cell, int64_t now, int8_t *heard, int64_t *age, uint8_t *count)
 {
     nca_cell *c = &e->cells[cell];
-    int8_t *inbox = e->inboxes + (uint64_t)cell * 8 * NCA_CHANNELS_MAX;
     const nca_wire *sources = e->sources;
-    const uint32_t *sent_count = e->sent_count, size = e->ring, mask = size - 1;
-    const nca_sent *all_sent = e->sent;
-    const int64_t sent_before = now - e->latency, sent_since = c->since - e->latency;
-    state_bits changed = { 0 };
+    const uint64_t oldest = (uint64_t)(e->ring - 1) * e->all_cells;
+    const nca_sent *sent = e->sent;
+    const int64_t sent_before = now - e->latency, powered_at = c->powered_at - e->latency, listened_at = c->since - e->latency;
     int64_t sum = 0;
-    uint32_t count = 0;
+    uint32_t real = 0, changed = 0;
 
     for (uint32_t k = 0; k < 8; k++) {
-        const uint32_t from = (uint32_t)((int32_t)cell + sources[k].offset), newest = sent_count[from] - 1;
-        const nca_sent *ring = all_sent + (uint64_t)from * size, *s = ring + (newest & mask);
-        for (uint32_t back = 1; s->sent_at >= sent_before && back < size; back++) {
-            s = ring + ((newest - back) & mask);
+        const nca_sent *s = sent + ((int64_t)cell + sources[k].offset), *end = s + oldest;
+        while (s->sent_at >= sent_before && s != end) {
+            s += e->all_cells; /* still underway */
         }
-        const int64_t sent_at = s->sent_at;
-        if (sent_at >= sent_before || sent_at < sent_since) {
-            continue; /* nothing has arrived since power-on */
+        if (s->sent_at < powered_at || s->sent_at >= sent_before) { /* nothing was heard yet */
+            memset(heard + k * NCA_CHANNELS_MAX, 0, NCA_CHANNELS_MAX);
+            continue;
         }
-        state_bits ours, theirs;
-        memcpy(&ours, inbox + k * NCA_CHANNELS_MAX, sizeof ours);
-        memcpy(&theirs, s->code, sizeof theirs);
-        changed = OR(changed, XOR(ours, theirs));
-        memcpy(inbox + k * NCA_CHANNELS_MAX, &theirs, sizeof theirs);
-        sum += now - sent_at;
-        count++;
+        memcpy(heard + k * NCA_CHANNELS_MAX, s->code, NCA_CHANNELS_MAX);
+        const int64_t stable_since = s->way.stable_since;
+        changed |= (stable_since >= listened_at) | (stable_since < powered_at);
+        if (s->sent_at >= 0) {
+            sum += now - s->sent_at;
+            real++;
+        }
     }
-    if (ANY(changed)) {
+    if (changed != 0) {
         c->settled = 0;
     }
+    c->since = now;
     *age = sum;
-    *heard = (uint8_t)count;
+    *count = (uint8_t)real;
 }
 
 /* Sending. */
@@ -422,28 +434,48 @@ static void transmit_frames(nca_engine *e, uint32_t cell, uint64_t at, int64_t n
             }
         }
     }
-    e->sent[at].lost = lost;
-    e->sent[at].altered = altered;
+    e->sent[at].way.lost_altered[0] = lost;
+    e->sent[at].way.lost_altered[1] = altered;
+}
+
+/* Sends where links never fail: the newest message comes first, the oldest gives way. */
+static void transmit_plain(nca_engine *e, uint32_t cell, int64_t now)
+{
+    static const uint8_t ones[16] = { 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4 };
+    const uint8_t frames = e->cells[cell].frames;
+    const int8_t *state = e->states + (uint64_t)cell * NCA_CHANNELS_MAX;
+    nca_sent *ring = e->sent + cell;
+    const int same = same_state(ring->code, state) & (ring->sent_at != NCA_UNSENT);
+
+    for (uint32_t n = e->ring - 1; n != 0; n--) {
+        ring[(uint64_t)n * e->all_cells] = ring[(uint64_t)(n - 1) * e->all_cells];
+    }
+    if (!same) {
+        ring->way.stable_since = now;
+    }
+    ring->sent_at = now;
+    memcpy(ring->code, state, NCA_CHANNELS_MAX);
+    e->messages_sent += (uint64_t)ones[frames & 15] + ones[frames >> 4];
+    e->cells[cell].sent++;
 }
 
 static void transmit(nca_engine *e, uint32_t cell, int64_t now)
 {
+    if (e->plain) {
+        transmit_plain(e, cell, now);
+        return;
+    }
     const uint64_t at = (uint64_t)cell * e->ring + (e->sent_count[cell] & (e->ring - 1));
     nca_sent *s = &e->sent[at];
 
-    if (!e->plain && s->sent_at != UNSENT) {
+    if (s->sent_at != NCA_UNSENT) {
         flush(e, cell, at, now);
     }
     s->sent_at = now;
     memcpy(s->code, e->states + (uint64_t)cell * NCA_CHANNELS_MAX, NCA_CHANNELS_MAX);
-    if (e->plain) {
-        static const uint8_t ones[16] = { 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4 };
-        const uint8_t frames = e->cells[cell].frames;
-        e->messages_sent += (uint64_t)ones[frames & 15] + ones[frames >> 4];
-    } else {
-        transmit_frames(e, cell, at, now);
-    }
+    transmit_frames(e, cell, at, now);
     e->sent_count[cell]++;
+    e->cells[cell].sent++;
 }
 
 /* What happens to cells from outside. */
@@ -451,8 +483,9 @@ static void transmit(nca_engine *e, uint32_t cell, int64_t now)
 void nca_engine_power_on(nca_engine *e, uint32_t count, const uint32_t *cells, int64_t now)
 {
     for (uint32_t i = 0; i < count; i++) {
-        e->cells[cells[i]].since = now;
+        e->cells[cells[i]].since = e->cells[cells[i]].powered_at = now;
         draw_wake(e, cells[i], now);
+        into_bucket(e, cells[i]);
     }
 }
 
@@ -465,8 +498,8 @@ void nca_engine_power_off(nca_engine *e, uint32_t count, const uint32_t *cells)
             c->next_wake = -1;
         }
         memset(e->states + (uint64_t)cells[i] * NCA_CHANNELS_MAX, 0, NCA_CHANNELS_MAX);
-        memset(e->inboxes + (uint64_t)cells[i] * 8 * NCA_CHANNELS_MAX, 0, 8 * NCA_CHANNELS_MAX);
-        if (e->heard_at != NULL) {
+        if (!e->plain) {
+            memset(e->inboxes + (uint64_t)cells[i] * 8 * NCA_CHANNELS_MAX, 0, 8 * NCA_CHANNELS_MAX);
             for (uint32_t k = 0; k < 8; k++) {
                 e->heard_at[(uint64_t)cells[i] * 8 + k] = NEVER;
             }
@@ -491,39 +524,67 @@ void nca_engine_plant(nca_engine *e, uint32_t cell, const int8_t *seed, uint8_t 
 
 /* Batches. */
 
+static void prefetch(const nca_engine *e, uint32_t cell)
+{
+    PREFETCH(&e->cells[cell]);
+    PREFETCH(e->states + (uint64_t)cell * NCA_CHANNELS_MAX);
+    if (e->plain) {
+        PREFETCH(e->sent + e->all_cells + cell);
+        for (uint32_t k = 0; k < 8; k++) {
+            PREFETCH(e->sent + ((int64_t)cell + e->sources[k].offset));
+        }
+    } else {
+        PREFETCH(e->inboxes + (uint64_t)cell * 8 * NCA_CHANNELS_MAX);
+        PREFETCH(e->inboxes + ((uint64_t)cell * 8 + 4) * NCA_CHANNELS_MAX);
+        for (uint32_t k = 0; k < 8; k++) {
+            PREFETCH(e->sent + (uint64_t)((int64_t)cell + e->sources[k].offset) * e->ring);
+        }
+    }
+}
+
 /* Wakes first..end of the batch listen, and what must be computed is. */
 static void compute(nca_engine *e, uint32_t first, uint32_t end)
 {
     nca_batch *b = e->batch;
-    uint32_t cells[64], who[64];
-    uint8_t evaluated[64];
+    uint32_t who[SLICE];
+    int8_t gathered[SLICE][8 * NCA_CHANNELS_MAX], *states[SLICE];
+    const int8_t *heard[SLICE];
+    uint8_t evaluated[SLICE];
 
-    for (uint32_t start = first; start < end; start += 64) {
-        const uint32_t stop = end - start < 64 ? end : start + 64;
+    for (uint32_t i = first; i < end && i < first + AHEAD; i++) {
+        prefetch(e, b->wake[i].cell);
+    }
+    for (uint32_t start = first; start < end; start += SLICE) {
+        const uint32_t stop = end - start < SLICE ? end : start + SLICE;
         uint32_t programs = 0, count = 0;
         for (uint32_t i = start; i < stop; i++) {
+            if (i + AHEAD < end) {
+                prefetch(e, b->wake[i + AHEAD].cell);
+            }
             const uint32_t cell = b->wake[i].cell;
             const nca_cell *c = &e->cells[cell];
             b->age[i] = 0;
             b->heard[i] = 0;
             if (e->plain) {
-                listen_plain(e, cell, b->wake[i].time, &b->age[i], &b->heard[i]);
+                heard[count] = gathered[count];
+                gather(e, cell, b->wake[i].time, gathered[count], &b->age[i], &b->heard[i]);
             } else {
+                heard[count] = e->inboxes + (uint64_t)cell * 8 * NCA_CHANNELS_MAX;
                 listen(e, cell, b->wake[i].time, &b->age[i], &b->heard[i]);
             }
             b->computed[i] = (c->quiet | c->flags | c->settled) == 0;
             if (b->computed[i]) {
-                memcpy(b->old[i], e->states + (uint64_t)cell * NCA_CHANNELS_MAX, NCA_CHANNELS_MAX);
-                cells[count] = cell;
+                states[count] = e->states + (uint64_t)cell * NCA_CHANNELS_MAX;
+                memcpy(b->old[i], states[count], NCA_CHANNELS_MAX);
                 who[count++] = i;
                 programs |= c->program;
             }
         }
         if (programs == 0) {
-            nca_fast_wake(e->programs, count, cells, e->states, e->inboxes, evaluated);
+            nca_fast_wake(e->programs, count, states, heard, evaluated);
         } else { /* strangers among them */
             for (uint32_t n = 0; n < count; n++) {
-                nca_fast_wake(e->programs + e->cells[cells[n]].program, 1, cells + n, e->states, e->inboxes, evaluated + n);
+                nca_fast_wake(e->programs + e->cells[b->wake[who[n]].cell].program, 1, states + n, heard + n, evaluated + n);
             }
         }
         for (uint32_t n = 0; n < count; n++) {
@@ -534,7 +595,7 @@ static void compute(nca_engine *e, uint32_t first, uint32_t end)
 
 static void babble(nca_engine *e, uint32_t cell)
 {
-    const uint32_t h = chain(chain(domain(e->seed, BABBLE), e->cells[cell].number), e->sent_count[cell]);
+    const uint32_t h = chain(chain(domain(e->seed, BABBLE), e->cells[cell].number), e->cells[cell].sent);
     for (uint32_t c = 0; c < e->programs[0].genome.channels; c++) {
         e->states[(uint64_t)cell * NCA_CHANNELS_MAX + c] = (int8_t)((int32_t)(chain(h, c) * 255ull >> 32) - 127);
     }
@@ -567,7 +628,7 @@ static uint64_t commit(nca_engine *e, uint32_t i, uint8_t *record)
         } else if (b->computed[i]) {
             e->computed_updates += b->evaluated[i];
             e->evaluated_updates += b->evaluated[i];
-            c->settled = memcmp(b->old[i], state, NCA_CHANNELS_MAX) == 0 ? (uint8_t)(1 + b->evaluated[i]) : 0;
+            c->settled = (uint8_t)(same_state(b->old[i], state) * (1 + b->evaluated[i]));
         } else {
             e->evaluated_updates += (uint64_t)(c->settled - 1);
         }
@@ -622,12 +683,6 @@ static uint32_t collect(nca_engine *e, int64_t until, uint32_t room)
         if (count == 0 && limit - wake->time > window) {
             limit = wake->time + window;
         }
-        PREFETCH(&e->cells[wake->cell]);
-        PREFETCH(e->inboxes + (uint64_t)wake->cell * 8 * NCA_CHANNELS_MAX);
-        PREFETCH(e->inboxes + ((uint64_t)wake->cell * 8 + 4) * NCA_CHANNELS_MAX);
-        for (uint32_t k = 0; k < 8; k++) {
-            PREFETCH(e->sent + (uint64_t)((int64_t)wake->cell + e->sources[k].offset) * e->ring);
-        }
         b->wake[count++] = *wake;
         e->order_first++;
     }
@@ -663,6 +718,9 @@ uint64_t nca_engine_run(nca_engine *e, int64_t until, uint8_t *records, uint64_t
         }
         for (uint32_t i = 0; i < count; i++) {
             written += commit(e, i, records + written);
+        }
+        for (uint32_t i = 0; i < count; i++) { /* their buckets have come into the cache meanwhile */
+            into_bucket(e, e->batch->wake[i].cell);
         }
     }
 }

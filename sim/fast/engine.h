@@ -18,6 +18,8 @@
 #define NCA_OWN 255u      /* a frame that carries the sender's own state */
 #define NCA_STUCK 1u
 #define NCA_BABBLING 2u
+#define NCA_UNSENT (-((int64_t)1 << 62))
+#define NCA_REMEMBERED (-((int64_t)1 << 60)) /* when those states were sent that all know at power-on */
 
 typedef struct {
     int64_t time;
@@ -26,22 +28,26 @@ typedef struct {
 
 /* One cache line a cell. */
 typedef struct {
-    int64_t next_wake; /* -1 without power */
-    int64_t since;     /* what arrived before is heard already, or was before power-on */
-    int64_t tick;      /* ps of a thousand ticks, before wander and pace */
-    uint32_t random, updates, number, chip;
-    uint32_t pace;         /* its clock is so many 1024ths too slow */
+    int64_t next_wake;  /* -1 without power */
+    int64_t since;      /* when it last listened, or power-on: what arrived before is heard already */
+    int64_t powered_at; /* what arrived before was never heard */
+    uint32_t tick;      /* ps of a thousand ticks, before wander and pace */
+    uint32_t random, updates, number, chip, sent;
+    uint32_t pace; /* its clock is so many 1024ths too slow */
     int32_t after; /* of the same bucket, or -1 */
     uint8_t quiet;         /* wakes that pass without an update */
     uint8_t settled;       /* 0, or 1 + evaluated if the last update changed nothing and nothing was heard since */
     uint8_t flags, cut, frames, program;
-    uint8_t reserved[10];
+    uint8_t reserved[2];
 } nca_cell;
 
 typedef struct {
     int64_t sent_at;
+    union {
+        int64_t stable_since;  /* where links never fail: the first of the last messages that all told the same */
+        uint8_t lost_altered[2]; /* elsewhere: a bit for each frame */
+    } way;
     int8_t code[NCA_CHANNELS_MAX];
-    uint8_t lost, altered; /* a bit for each frame */
 } nca_sent;
 
 typedef struct { /* what a frame passed on */
@@ -58,6 +64,13 @@ typedef struct { /* how a cell hears a neighbour, or who hears a cell */
     int32_t offset;
     uint8_t slot, frame, carries, used;
 } nca_wire;
+
+#define NCA_BUCKET 15u
+typedef struct {
+    uint32_t count;             /* of keys */
+    int32_t more;               /* first of the cells that found no room, or -1 */
+    uint64_t key[NCA_BUCKET]; /* ns from the beginning of the bucket, cell */
+} nca_bucket;
 
 typedef struct { /* wakes that are computed together */
     nca_wake wake[NCA_BATCH_MAX];
@@ -92,11 +105,12 @@ typedef struct nca_engine {
 
     nca_cell *cells;
     int8_t *states;    /* [cells][16] */
-    int8_t *inboxes;   /* [cells][8][16] */
+    int8_t *inboxes;   /* [cells][8][16]; NULL where links never fail: what a cell has heard is what was sent last */
     int64_t *heard_at; /* [cells][8], when its owner sent what stands there, or -1 */
 
     uint32_t ring;        /* a power of two: so many sent states of a cell are kept */
-    nca_sent *sent;       /* [cells][ring] */
+    uint64_t all_cells;   /* with the border */
+    nca_sent *sent;       /* [cells][ring]; where links never fail [ring][cells], the newest first */
     uint32_t *sent_count; /* [cells] */
     int64_t *arrival;     /* [cells][ring][8], or NULL where all is received one latency after it was sent */
     nca_passed *passed;   /* [cells][ring], or NULL where nothing is passed on */
@@ -106,7 +120,7 @@ typedef struct nca_engine {
     uint32_t buckets; /* a power of two: bucket b holds the wakes of [b, b + 1) << bucket_shift, modulo the wheel */
     uint32_t bucket_shift;
     int64_t bucket_now;
-    int32_t *head;   /* [buckets], first cell or -1 */
+    nca_bucket *bucket; /* [buckets] */
     nca_wake *order; /* [cells]: wakes taken from the wheel, in their order */
     uint32_t order_first, order_end;
     uint32_t *chip_seen; /* [chips] the last batch that a cell of it was in; NULL where a chip holds one cell */

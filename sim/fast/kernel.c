@@ -228,51 +228,66 @@ static int8_t loudest(const nca_fast *fast, const int8_t *neighbours)
 
 #define BATCH 64u
 
-void nca_fast_wake(const nca_fast *fast, uint32_t count, const uint32_t *index, int8_t *states, const int8_t *neighbours,
-                   uint8_t *evaluated)
+static void wake_batch(const nca_fast *fast, uint32_t count, int8_t *const *states, const int8_t *const *heard, uint8_t *evaluated)
 {
     const uint32_t alpha = fast->genome.alpha;
     const int8_t alive = fast->genome.alive;
+    int8_t *living[BATCH], *lonely[BATCH]; /* to evaluate; those of them that live on only by their own new alpha */
+    const int8_t *living_heard[BATCH];
+    uint32_t n = 0, alone = 0;
 
+    for (uint32_t i = 0; i < count; i++) {
+        const int quiet = alive != 0 && loudest(fast, heard[i]) < alive;
+        evaluated[i] = !(quiet && states[i][alpha] < alive);
+        if (!evaluated[i]) {
+            memset(states[i], 0, STATE);
+            continue;
+        }
+        living_heard[n] = heard[i];
+        living[n++] = states[i];
+        if (quiet) {
+            lonely[alone++] = states[i];
+        }
+    }
+#if NCA_X86
+    if (fast->instructions == NCA_AVX512) {
+        nca_fast_evaluate_avx512(fast, n, living, living_heard);
+        n = 0;
+    }
+#endif
+    for (uint32_t k = 0; k < n; k++) {
+#if NCA_X86
+        if (fast->instructions == NCA_AVX2) {
+            evaluate_avx2(fast, living[k], living_heard[k]);
+            continue;
+        }
+#endif
+        evaluate_portable(fast, living[k], living_heard[k]);
+    }
+    for (uint32_t k = 0; k < alone; k++) {
+        if (lonely[k][alpha] < alive) {
+            memset(lonely[k], 0, STATE);
+        }
+    }
+}
+
+void nca_fast_wake(const nca_fast *fast, uint32_t count, int8_t *const *states, const int8_t *const *heard, uint8_t *evaluated)
+{
     for (uint32_t first = 0; first < count; first += BATCH) {
-        const uint32_t end = count - first < BATCH ? count : first + BATCH;
-        uint32_t living[BATCH], lonely[BATCH]; /* to evaluate; those of them that live on only by their own new alpha */
-        uint32_t n = 0, alone = 0;
+        wake_batch(fast, count - first < BATCH ? count - first : BATCH, states + first, heard + first, evaluated + first);
+    }
+}
 
-        for (uint32_t i = first; i < end; i++) {
-            int8_t *state = states + (uint64_t)index[i] * STATE;
-            const int quiet = alive != 0 && loudest(fast, neighbours + (uint64_t)index[i] * NCA_NEIGHBOURS * STATE) < alive;
-            evaluated[i] = !(quiet && state[alpha] < alive);
-            if (!evaluated[i]) {
-                memset(state, 0, STATE);
-                continue;
-            }
-            living[n++] = index[i];
-            if (quiet) {
-                lonely[alone++] = index[i];
-            }
+void nca_fast_wake_many(const nca_fast *fast, uint32_t count, int8_t *states, const int8_t *heard, uint8_t *evaluated)
+{
+    for (uint32_t first = 0; first < count; first += BATCH) {
+        const uint32_t size = count - first < BATCH ? count - first : BATCH;
+        int8_t *own[BATCH];
+        const int8_t *others[BATCH];
+        for (uint32_t i = 0; i < size; i++) {
+            own[i] = states + (uint64_t)(first + i) * STATE;
+            others[i] = heard + (uint64_t)(first + i) * NCA_NEIGHBOURS * STATE;
         }
-#if NCA_X86
-        if (fast->instructions == NCA_AVX512) {
-            nca_fast_evaluate_avx512(fast, n, living, states, neighbours);
-            n = 0;
-        }
-#endif
-        for (uint32_t k = 0; k < n; k++) {
-            int8_t *state = states + (uint64_t)living[k] * STATE;
-            const int8_t *heard = neighbours + (uint64_t)living[k] * NCA_NEIGHBOURS * STATE;
-#if NCA_X86
-            if (fast->instructions == NCA_AVX2) {
-                evaluate_avx2(fast, state, heard);
-                continue;
-            }
-#endif
-            evaluate_portable(fast, state, heard);
-        }
-        for (uint32_t k = 0; k < alone; k++) {
-            if (states[(uint64_t)lonely[k] * STATE + alpha] < alive) {
-                memset(states + (uint64_t)lonely[k] * STATE, 0, STATE);
-            }
-        }
+        wake_batch(fast, size, own, others, evaluated + first);
     }
 }

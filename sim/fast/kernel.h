@@ -38,12 +38,14 @@ typedef struct {
 /* Fills `fast` from a genome, which must outlive it. Takes the best instructions that the processor has, `most` at the most. */
 void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int most);
 
-/* Wakes `count` different cells, the i-th of which is cell index[i] of states [][16] and neighbours [][8][16]; evaluated [count]. */
-void nca_fast_wake(const nca_fast *fast, uint32_t count, const uint32_t *index, int8_t *states, const int8_t *neighbours,
-                   uint8_t *evaluated);
+/* Wakes `count` different cells: of each its state [16], the states [8][16] it has heard, and whether the network was evaluated. */
+void nca_fast_wake(const nca_fast *fast, uint32_t count, int8_t *const *states, const int8_t *const *heard, uint8_t *evaluated);
 
-/* Four cells at a time, of which `index` [count] tells the places; AVX-512 with VNNI (kernel_avx512.c). */
-void nca_fast_evaluate_avx512(const nca_fast *fast, uint32_t count, const uint32_t *index, int8_t *states, const int8_t *neighbours);
+/* The same for cells in a row: states [count][16], heard [count][8][16]. */
+void nca_fast_wake_many(const nca_fast *fast, uint32_t count, int8_t *states, const int8_t *heard, uint8_t *evaluated);
+
+/* The updates of living cells, four at a time; AVX-512 with VNNI (kernel_avx512.c). */
+void nca_fast_evaluate_avx512(const nca_fast *fast, uint32_t count, int8_t *const *states, const int8_t *const *heard);
 
 #if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)
 #define NCA_X86 1

@@ -113,14 +113,14 @@ HELPER __mmask32 negatives(__m512i low, __m512i high)
 }
 
 /* Perception of four cells as values, 16 a kernel; `own` is 16 val() of their states. */
-HELPER void perceive(const nca_fast *fast, const tables *t, const uint64_t *cell, const int8_t *states, const int8_t *neighbours,
+HELPER void perceive(const nca_fast *fast, const tables *t, int8_t *const *states, const int8_t *const *neighbours,
                      int16_t (*x)[NCA_PERCEPTION_MAX], __m512i *own)
 {
     const uint32_t kernels = fast->genome.kernels, others = fast->others;
     __m512i sums[4][CELLS]; /* kernel by kernel of those that are not the identity */
 
     for (uint32_t n = 0; n < CELLS; n++) {
-        const int8_t *state = states + cell[n] * STATE, *heard = neighbours + cell[n] * NCA_NEIGHBOURS * STATE;
+        const int8_t *state = states[n], *heard = neighbours[n];
         __m512i seen[5]; /* values of two neighbours by turns, channel by channel */
 #pragma GCC unroll 5
         for (uint32_t pair = 0; pair < 5; pair++) {
@@ -201,7 +201,7 @@ HELPER __m512i scale(const nca_fast *fast, __m512i o)
     return _mm512_mask_mov_epi32(even, 0xaaaa, _mm512_slli_epi64(_mm512_sra_epi64(_mm512_add_epi64(odd, half), shift), 32));
 }
 
-TARGET void nca_fast_evaluate_avx512(const nca_fast *fast, uint32_t count, const uint32_t *index, int8_t *states, const int8_t *neighbours)
+TARGET void nca_fast_evaluate_avx512(const nca_fast *fast, uint32_t count, int8_t *const *states, const int8_t *const *heard)
 {
     const tables t = load_tables(fast);
 
@@ -210,13 +210,15 @@ TARGET void nca_fast_evaluate_avx512(const nca_fast *fast, uint32_t count, const
         int32_t pairs[CELLS][NCA_PAIRS], quads[CELLS][NCA_HIDDEN_MAX / 4];
         uint8_t h[CELLS][NCA_HIDDEN_MAX];
         __m512i own[CELLS], v[CELLS], eighth[CELLS / 2], code[CELLS / 2];
-        uint64_t cell[CELLS];
+        int8_t *cell[CELLS];
+        const int8_t *around[CELLS];
         const uint32_t cells = count - first < CELLS ? count - first : CELLS;
 
         for (uint32_t n = 0; n < CELLS; n++) { /* where fewer are left, the last one is computed again */
-            cell[n] = index[first + (n < cells ? n : cells - 1)];
+            cell[n] = states[first + (n < cells ? n : cells - 1)];
+            around[n] = heard[first + (n < cells ? n : cells - 1)];
         }
-        perceive(fast, &t, cell, states, neighbours, x, own);
+        perceive(fast, &t, cell, around, x, own);
         memcpy(pairs, x, sizeof pairs);
         for (uint32_t group = 0; group < fast->groups; group++) {
             hidden_layer(fast, group, pairs, h);
@@ -240,8 +242,8 @@ TARGET void nca_fast_evaluate_avx512(const nca_fast *fast, uint32_t count, const
         search(&t, CELLS / 2, eighth, code);
         for (uint32_t n = 0; n < CELLS; n += 2) {
             const __m256i codes = _mm512_cvtepi16_epi8(negate_where(negatives(v[n], v[n + 1]), code[n / 2]));
-            _mm_storeu_si128((__m128i *)(states + cell[n] * STATE), _mm256_castsi256_si128(codes));
-            _mm_storeu_si128((__m128i *)(states + cell[n + 1] * STATE), _mm256_extracti128_si256(codes, 1));
+            _mm_storeu_si128((__m128i *)cell[n], _mm256_castsi256_si128(codes));
+            _mm_storeu_si128((__m128i *)cell[n + 1], _mm256_extracti128_si256(codes, 1));
         }
     }
 }

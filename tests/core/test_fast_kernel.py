@@ -23,10 +23,8 @@ def fast_wake(genome: Genome, states: np.ndarray, neighbours: np.ndarray, *, mos
     beyond = ROOM - genome.channels
     new, evaluated = np.pad(states, ((0, 0), (0, beyond))), np.zeros(len(states), np.uint8)
     heard = np.pad(neighbours, ((0, 0), (0, 0), (0, beyond)))
-    order = np.random.default_rng(0).permutation(len(states)).astype(np.uint32)
-    lib.nca_fast_wake(kernel, len(order), ffi.from_buffer("uint32_t[]", order), ffi.from_buffer("int8_t[]", new),
-                      ffi.from_buffer("int8_t[]", heard), ffi.from_buffer("uint8_t[]", evaluated))  # fmt: skip
-    evaluated[order] = evaluated.copy()
+    lib.nca_fast_wake_many(kernel, len(states), ffi.from_buffer("int8_t[]", new), ffi.from_buffer("int8_t[]", heard),
+                           ffi.from_buffer("uint8_t[]", evaluated))  # fmt: skip
     assert not new[:, genome.channels :].any()
     return new[:, : genome.channels], evaluated.astype(bool)
 
