@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -100,7 +101,7 @@ def cax_rate(grid: int, steps: int) -> float:
             self.perceive.conv.kernel = nnx.Param(jnp.tile(jnp.expand_dims(kernel, 2).reshape(3, 3, 1, 3), (1, 1, 1, 16)))
             self.update = NCAUpdate(16, 48, (128,), rngs=rngs)
 
-        def _step(self, state, input=None, *, sow=False):  # type: ignore[no-untyped-def]  # noqa: A002
+        def _step(self, state, input=None, *, sow=False):  # type: ignore[no-untyped-def]
             return self.update(state, self.perceive(state), input)
 
     automaton = Automaton(nnx.Rngs(0))
@@ -129,7 +130,7 @@ def peak() -> float | None:
     """int8 multiply-adds per second that one core can do, None where it can't be told."""
     from cffi import FFI
 
-    if "avx512_vnni" not in open("/proc/cpuinfo").read():  # noqa: SIM115
+    if "avx512_vnni" not in Path("/proc/cpuinfo").read_text():
         return None
     builder = FFI()
     builder.cdef("void peak(long long);")

@@ -29,7 +29,8 @@ class Scenario:
     """One run of one array.
 
     Attributes:
-        width, height: cells. tile_width, tile_height: cells of a chip. wiring: "eight" links a chip, or four "edges" with relayed diagonals.
+        width, height: cells. tile_width, tile_height: cells of a chip.
+        wiring: "eight" links a chip, or four "edges" with relayed diagonals.
         seed: of every random number of the run.
         start: what cells are and have heard at power-on, codes int8 [height, width, C]; None: nothing, and the seed is planted.
         interval: mean wait between a cell's updates, ns, whole microseconds, at most 2^20.
