@@ -27,6 +27,7 @@ TICK = 1_000 * MILLION  # ps of a thousand ticks of a true clock
 SEGMENT_NS = 60_000_000_000  # a wandering rate is constant so long
 SEGMENTS = 256  # of a made-up clock, after which it begins anew
 MADE_UP = 64  # clocks; each chip runs one of them from a point of its own
+TRACE_BYTES_MAX = 1 << 24
 CRYSTAL_PPM = 30
 RC_SLOW_PPM, RC_SPREAD_PPM, RC_WANDER_PPM, RC_KEPT_PERCENT = 8_900, 2_100, 210, 83
 _SHOCK_PPM = 117  # RC_WANDER_PPM sqrt(1 - 0.83^2)
@@ -114,11 +115,14 @@ def read_traces(path: Path) -> tuple[Trace, ...]:
 
 def _read_trace(file: Path) -> Trace:
     try:
-        lines = file.read_text(encoding="ascii").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        with file.open(encoding="ascii") as opened:
+            text = opened.read(TRACE_BYTES_MAX + 1)
+    except (OSError, ValueError) as error:
         raise NcaHwError(f"can't be read ({error})", where=file, cure="Name a trace of two columns.") from None
+    if len(text) > TRACE_BYTES_MAX:
+        raise NcaHwError(f"is longer than {TRACE_BYTES_MAX:,} bytes", where=file, cure="Name a shorter trace.")
     points: list[tuple[int, int]] = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.splitlines(), 1):
         try:
             time, ahead = (round(float(word) * 1000) for word in line.split())
         except (ValueError, OverflowError):

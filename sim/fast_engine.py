@@ -49,6 +49,10 @@ def _power_of_two(least: int) -> int:
     return 1 << (least - 1).bit_length()
 
 
+class TooFarApartError(NcaHwError):
+    """The times of a scenario differ too much for the fast engine's tables; the SimPy engine runs it."""
+
+
 class FastArray:
     """An array of integer cells, run by the C engine. It draws the same plan as `SimpyArray` and gives the same recording.
 
@@ -139,7 +143,7 @@ class FastArray:
         relayed = grid.wiring == "edges"
         if ring * len(self._cells) * (32 + 64 * timed + 48 * relayed) > RING_BYTES:
             told = f"messages that take up to {plan.longest_way} ns are too many intervals for the fast engine"
-            raise NcaHwError(told, where="scenario", cure="Take --engine simpy.")
+            raise TooFarApartError(told, where="scenario", cure="Take --engine simpy.")
         engine.ring, engine.all_cells = ring, len(self._cells)
         sent = self._arrays["sent"] = np.zeros((len(self._cells), ring), _SENT)
         sent["sent_at"] = UNSENT
@@ -165,13 +169,13 @@ class FastArray:
         plan, engine = self.plan, self._engine
         shortest, longest = plan.shortest_wait, plan.longest_wait
         if shortest < 2:
-            raise NcaHwError("waits of a nanosecond are too short for the fast engine", where="scenario", cure="Take --engine simpy.")
+            raise TooFarApartError("waits of a nanosecond are too short for the fast engine", where="scenario", cure="Take --engine simpy.")
         wanted = max(self.scenario.interval * WAKES_A_BUCKET // self.scenario.cells, longest >> 20, 1)
         shift = min(wanted, shortest // 2, 1 << 30).bit_length() - 1
         buckets = _power_of_two((longest >> shift) + 4)
         if buckets > BUCKETS_MAX:
             told = f"waits between {shortest} and {longest} ns are too different for the fast engine"
-            raise NcaHwError(told, where="scenario", cure="Take --engine simpy.")
+            raise TooFarApartError(told, where="scenario", cure="Take --engine simpy.")
         engine.bucket_shift, engine.buckets = shift, buckets
         engine.shortest_wait = shortest - (1 << shift)
         self._arrays["bucket"] = np.zeros(buckets, _BUCKET)

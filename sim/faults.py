@@ -20,6 +20,8 @@ from nca_hw.sim.streams import TWO_32, Domain, key, keys
 
 REPEAT = 1 << 16  # the number of a fault's n-th strike, for random choices, is its own number + n REPEAT
 SPEED_MAX = 64
+RECOVERY_MAX = 1 << 50  # ns
+STRUCK_MAX = 100_000_000  # cells, over all strikes of a fault
 Memory = Literal["zero", "random"]
 
 
@@ -178,7 +180,6 @@ class Fault:
     """
 
     kind: ClassVar[str]
-    must_end: ClassVar[bool] = False
     struck: Struck
     at: int
     lasts: int | None = None
@@ -194,21 +195,23 @@ class Fault:
         """When it strikes and when each strike ends, None for never."""
         return [(at, None if self.lasts is None else at + self.lasts) for _, at in self.strikes()]
 
-    def check(self, duration: int) -> None:
-        """Raises NcaHwError for a fault that can't happen in a run of `duration` ns."""
+    def mistakes(self, grid: Grid, seed: int, number: int, duration: int) -> Iterator[tuple[str, str]]:
+        """Why the fault can't happen in a run of `duration` ns: (attribute, what is wrong with it)."""
         if self.lasts is not None and self.lasts < 1:
-            raise NcaHwError(f"a fault ({self.kind}) must last at least 1 ns", where="scenario")
+            yield "lasts", f"a fault ({self.kind}) must last at least 1 ns"
         if self.times < 1 or (self.times > 1 and (self.every is None or self.every < 1)):
-            raise NcaHwError(f"a fault ({self.kind}) that strikes {self.times} times needs a time between strikes", where="scenario")
-        if self.times > 1 and self.lasts is None and self.must_end:
-            raise NcaHwError(f"a fault ({self.kind}) that strikes again and again must end each time", where="scenario")
-        last = self.at + (self.times - 1) * (self.every or 0)
-        if not 0 <= last <= duration or self.at < 0:
-            raise NcaHwError(
-                f"a fault ({self.kind}) at {last / 1e9:g} s never happens in a run of {duration / 1e9:g} s",
-                where="scenario",
-                cure="Move it forward, or let the run last longer.",
-            )
+            yield "times", f"a fault ({self.kind}) that strikes {self.times} times needs a time between strikes"
+        elif self.at < 0 or self.at + (self.times - 1) * (self.every or 0) > duration:
+            last = self.at + (self.times - 1) * (self.every or 0)
+            told = f"a fault ({self.kind}) at {last / 1e9:g} s never happens in a run of {duration / 1e9:g} s"
+            yield "at", f"{told}. Move it forward, or let the run last longer."
+        try:
+            struck = len(self.struck.cells(grid, seed, number))
+        except NcaHwError as error:
+            yield "struck", error.what
+            return
+        if struck * self.times > STRUCK_MAX:
+            yield "times", f"{self.times} strikes at {struck} cells are more than the {STRUCK_MAX:,} that are allowed"
 
     def operations(self, grid: Grid, seed: int, number: int) -> Iterator[Operation]:
         """What it does, for the fault's number in the scenario."""
@@ -246,6 +249,12 @@ class Brownout(Fault):
 
     kind = "brownout"
     recovery: int = field(default=0, kw_only=True)
+
+    def mistakes(self, grid: Grid, seed: int, number: int, duration: int) -> Iterator[tuple[str, str]]:
+        """See Fault."""
+        yield from super().mistakes(grid, seed, number, duration)
+        if not 0 <= self.recovery <= RECOVERY_MAX:
+            yield "recovery", f"recovery is {self.recovery} ns, allowed are 0 to {RECOVERY_MAX}"
 
     def _begin(self, grid: Grid, cells: tuple[int, ...], time: int, event: int, number: int) -> Operation:
         return Power(time, cells, on=False, fault=number, strike=True)
@@ -288,6 +297,12 @@ class Slow(Fault):
 
     kind = "slow"
     factor: float = field(default=10.0, kw_only=True)
+
+    def mistakes(self, grid: Grid, seed: int, number: int, duration: int) -> Iterator[tuple[str, str]]:
+        """See Fault."""
+        yield from super().mistakes(grid, seed, number, duration)
+        if not 1 / SPEED_MAX <= self.factor <= SPEED_MAX:
+            yield "factor", f"a clock {self.factor:g} times as slow; allowed are {1 / SPEED_MAX:g} to {SPEED_MAX}"
 
     def _begin(self, grid: Grid, cells: tuple[int, ...], time: int, event: int, number: int) -> Operation:
         return Pace(time, cells, self.factor, fault=number, strike=True)

@@ -1,4 +1,4 @@
-"""Pattern loss against the target, and recovery from faults. Definitions: docs/simulation.md."""
+"""Pattern loss against the target, recovery from faults, age of what cells know, load of links. Definitions: docs/simulation.md."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nca_hw.core.genome import NEIGHBOURS
+from nca_hw.sim.grid import Grid
+from nca_hw.sim.recording import Counters
 
 RECOVERED_WITHIN = 1.25  # of the loss just before the first fault
 
@@ -54,3 +58,35 @@ def recovery(times: list[int], losses: list[float], strikes: list[int], ends: li
             break
         back = time
     return Recovery(loss_before, losses[-1] <= limit, None if back is None else back - max(ends))
+
+
+def information_age(counters: Counters) -> float | None:
+    """How old a neighbour's state is when a cell uses it, ns on average since its owner sent it; None if none was ever heard."""
+    return counters.age / counters.heard if counters.heard else None
+
+
+@dataclass(frozen=True)
+class LinkLoad:
+    """How busy links are, each direction for itself: the time in which they send, as a fraction of the run."""
+
+    mean: float
+    busiest: float
+
+
+def link_load(grid: Grid, updates_per_cell: NDArray[np.int64], frame_seconds: float, duration: int) -> LinkLoad | None:
+    """Load of the links between chips, if each cell sends all its frames at every update; None where there are no links or no time.
+
+    Args:
+        updates_per_cell: int64 [height, width]. frame_seconds: that a frame takes. duration: ns.
+    """
+    frames = np.zeros((grid.chips, NEIGHBOURS), np.int64)
+    links = np.zeros((grid.chips, NEIGHBOURS), np.bool_)
+    for frame in range(NEIGHBOURS):
+        sends = (grid.frame_masks >> np.uint8(frame) & 1).astype(np.bool_)
+        chips = grid.chip_of[sends]
+        np.add.at(frames[:, grid.link(frame)], chips, updates_per_cell.reshape(-1)[sends])
+        links[chips, grid.link(frame)] = True
+    if not links.any() or duration == 0:
+        return None
+    load = frames[links] * (frame_seconds * 1e9 / duration)
+    return LinkLoad(float(load.mean()), float(load.max()))

@@ -27,7 +27,7 @@ class Plan:
         clocks: of all cells.
         waits: uint32 [4096], ticks until the next wake for the upper 12 bits of a random number.
         loss_limit: a message is lost if its 32-bit number is below this. loss_spread: in 2^-16.
-        frame_ns: time that a frame takes on a link. frame_bytes: of a frame.
+        frame_ns: time that a frame takes on a link.
         clean: uint64 [bits of a frame + 1]: so many bits in a row arrive unflipped if a 32-bit number is not below clean[bits]; empty
             without bit errors.
         cut: uint8 [cells], frames that never get through, a bit for each.
@@ -41,7 +41,6 @@ class Plan:
     loss_limit: int
     loss_spread: int
     frame_ns: int
-    frame_bytes: int
     clean: NDArray[np.uint64]
     cut: NDArray[np.uint8]
     operations: tuple[Operation, ...]
@@ -64,6 +63,16 @@ class Plan:
         return self.scenario.latency + self.scenario.latency_jitter + (QUEUE + 1) * self.frame_ns
 
 
+def frame_bytes(channels: int) -> int:
+    """Bytes of a frame that carries so many codes. Source: docs/protocol.md."""
+    return channels + 5
+
+
+def frame_seconds(channels: int, baud: int) -> float:
+    """Time that a frame takes on a link, ten bits a byte."""
+    return frame_bytes(channels) * 10 / baud
+
+
 def paced(tick: int, slower: float) -> int:
     """A tick of a clock that runs `slower` times as slow."""
     return tick * round(slower * 1024) >> 10
@@ -72,9 +81,7 @@ def paced(tick: int, slower: float) -> int:
 def draw(scenario: Scenario, channels: int = 16) -> Plan:
     """Draw a scenario's random choices for cells of so many channels."""
     grid, seed = scenario.grid, scenario.seed
-    frame_bytes = channels + 5  # docs/protocol.md
     cells = np.arange(grid.cells)
-    bits = 8 * frame_bytes
     return Plan(
         scenario,
         random=random_starts(seed, cells * 0 if scenario.same_random else cells),
@@ -82,9 +89,8 @@ def draw(scenario: Scenario, channels: int = 16) -> Plan:
         waits=draw_waits(scenario.waits, scenario.interval // MICROSECOND, scenario.wait_jitter),
         loss_limit=round(scenario.loss * TWO_32),
         loss_spread=round(scenario.loss_spread * 65536),
-        frame_ns=round(frame_bytes * 10 * 1_000_000_000 / scenario.baud) if scenario.baud else 0,
-        frame_bytes=frame_bytes,
-        clean=_clean(scenario.bit_errors, bits) if scenario.bit_errors else np.zeros(0, np.uint64),
+        frame_ns=round(frame_seconds(channels, scenario.baud) * 1e9) if scenario.baud else 0,
+        clean=_clean(scenario.bit_errors, 8 * frame_bytes(channels)) if scenario.bit_errors else np.zeros(0, np.uint64),
         cut=_broken(scenario),
         operations=tuple(sorted(_operations(scenario), key=lambda operation: operation.time)),
     )

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from nca_hw.core.model import ALIVE_THRESHOLD, ALPHA
 from nca_hw.errors import NcaHwError
 from nca_hw.sim import metrics
-from nca_hw.sim.fast_engine import FastArray
+from nca_hw.sim.fast_engine import FastArray, TooFarApartError
 from nca_hw.sim.faults import Babble, Stranger
+from nca_hw.sim.plan import frame_seconds
 from nca_hw.sim.recording import Recording, Strike
 from nca_hw.sim.rules import IntegerRule, Rule
 from nca_hw.sim.scenario import Scenario
@@ -55,6 +56,16 @@ class Result:
         return self.losses[-1] if self.losses else None
 
     @property
+    def information_age(self) -> float | None:
+        """How old a neighbour's state is when a cell uses it, ns on average."""
+        return metrics.information_age(self.recording.counters)
+
+    def link_load(self, baud: int) -> metrics.LinkLoad | None:
+        """Load of the links at a speed in bits a second."""
+        scenario, updates = self.scenario, self.recording.updates_per_cell
+        return metrics.link_load(scenario.grid, updates, frame_seconds(self.rule.channels, baud), scenario.duration)
+
+    @property
     def unfired(self) -> list[Strike]:
         """Strikes of planned faults that changed nothing: such a run proves nothing about them, it is invalid."""
         return [strike for strike in self.recording.strikes if strike.changed == 0]
@@ -83,13 +94,17 @@ def simulate(
         raise NcaHwError(f"the fast engine runs the integer cell only, not {rule.name}", cure="Take the engine 'simpy'.")
     if engine == "fast" and processes:
         raise NcaHwError("processes of your own live in the reference engine only", cure="Take the engine 'simpy'.")
-    array: FastArray | SimpyArray
-    if engine == "simpy" or processes or not integer:
+    array: FastArray | SimpyArray | None = None
+    if engine != "simpy" and integer and not processes:
+        try:
+            array = FastArray(scenario, cast(IntegerRule, rule), cast(dict[str, IntegerRule], others))
+        except TooFarApartError:
+            if engine == "fast":
+                raise
+    if array is None:
         array = SimpyArray(scenario, rule, others)
         for process in processes:
             array.env.process(process(array))
-    else:
-        array = FastArray(scenario, cast(IntegerRule, rule), cast(dict[str, IntegerRule], others))
     recording = array.recording
     recording.trajectory.listener = listener
     array.run(None if progress is None else lambda time: progress(time, recording))

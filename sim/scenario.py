@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -11,17 +12,31 @@ from numpy.typing import NDArray
 
 from nca_hw.errors import NcaHwError
 from nca_hw.sim.clocks import Oscillator, Trace
-from nca_hw.sim.faults import REPEAT, SPEED_MAX, Fault, Kill, Slow
+from nca_hw.sim.faults import REPEAT, Fault, Kill
 from nca_hw.sim.grid import Grid, Wiring
 
-__all__ = ["CELLS_MAX", "MICROSECOND", "SECOND", "Kill", "Scenario"]
+__all__ = ["CELLS_MAX", "MICROSECOND", "SECOND", "Kill", "Scenario", "ScenarioError"]
 
 MICROSECOND = 1_000
 SECOND = 1_000_000_000
 CELLS_MAX = 4_000_000
 INTERVAL_TICKS_MAX = 1 << 20
 STRIKES_MAX = 100_000  # of all faults together
+BAUD_MIN = 300
 Waits = Literal["uniform", "exponential", "fixed"]
+Mistake = tuple[tuple[str | int, ...], str]  # an attribute of the scenario (and of one of its faults), what is wrong with it
+
+
+class ScenarioError(NcaHwError):
+    """A scenario that can't be run.
+
+    Attributes:
+        mistakes: all that is wrong with it.
+    """
+
+    def __init__(self, mistakes: list[Mistake]) -> None:
+        self.mistakes = mistakes
+        super().__init__("; ".join(told for _, told in mistakes), where="scenario")
 
 
 @dataclass(frozen=True)
@@ -76,38 +91,50 @@ class Scenario:
     faults: tuple[Fault, ...] = field(default=())
 
     def __post_init__(self) -> None:
+        if mistakes := list(self._mistakes()):
+            raise ScenarioError(mistakes)
+
+    def _mistakes(self) -> Iterator[Mistake]:
+        yield from self._out_of_range()
+        if not (self.width >= 1 and self.height >= 1 and self.cells <= CELLS_MAX and self.tile_width > 0 and self.tile_height > 0):
+            return
+        if self.width % self.tile_width or self.height % self.tile_height:
+            told = f"tiles of {self.tile_width}x{self.tile_height} cells do not fill a grid of {self.width}x{self.height}"
+            yield ("tile_width",), f"{told}. Take a grid of whole tiles."
+            return
+        if self.start is not None and (self.stagger or self.start.shape[:2] != (self.height, self.width)):
+            told = f"states of {self.start.shape[1]}x{self.start.shape[0]} cells to start from"
+            yield ("start",), f"{told}, but the grid has {self.width}x{self.height} cells, and all must start at once"
+        for number, fault in enumerate(self.faults):
+            for attribute, told in fault.mistakes(self.grid, self.seed, number, self.duration):
+                yield ("faults", number, attribute), told
+
+    def _out_of_range(self) -> Iterator[Mistake]:
         for name, value, low, high in (
-            ("width", self.width, 1, CELLS_MAX), ("height", self.height, 1, CELLS_MAX), ("cells", self.width * self.height, 1, CELLS_MAX),
-            ("tile_width", self.tile_width, 1, self.width), ("tile_height", self.tile_height, 1, self.height),
+            ("width", self.width, 1, CELLS_MAX), ("height", self.height, 1, CELLS_MAX),
+
+            ("cells", max(self.width, 1) * max(self.height, 1), 1, CELLS_MAX),
+            ("tile_width", self.tile_width, 1, max(self.width, 1)), ("tile_height", self.tile_height, 1, max(self.height, 1)),
             ("seed", self.seed, 0, (1 << 32) - 1), ("interval", self.interval, 10 * MICROSECOND, INTERVAL_TICKS_MAX * MICROSECOND),
             ("wait_jitter", self.wait_jitter, 0.0, 0.9), ("rate_spread", self.rate_spread, 0.0, 0.5),
             ("stagger", self.stagger, 0, 1 << 40), ("latency", self.latency, 1, 1 << 40),
             ("latency_jitter", self.latency_jitter, 0, 2 * SECOND), ("baud", self.baud, 0, 1_000_000_000), ("loss", self.loss, 0.0, 1.0),
             ("loss_spread", self.loss_spread, 0.0, 1.0), ("bit_errors", self.bit_errors, 0.0, 0.5), ("broken", self.broken, 0.0, 1.0),
             ("duration", self.duration, 0, 1 << 62), ("sample_every", self.sample_every, 1, 1 << 62),
-            ("strikes of faults", sum(fault.times for fault in self.faults), 0, STRIKES_MAX), ("faults", len(self.faults), 0, REPEAT - 1),
+            ("faults", len(self.faults), 0, REPEAT - 1),
         ):  # fmt: skip
             if not low <= value <= high:
-                raise NcaHwError(f"{name} is {value}, allowed are {low} to {high}", where="scenario")
-        if self.start is not None and (self.stagger or self.start.shape[:2] != (self.height, self.width)):
-            told = f"states of {self.start.shape[1]}x{self.start.shape[0]} cells to start from"
-            raise NcaHwError(told, where="scenario", cure=f"The grid has {self.width}x{self.height} cells, and all must start at once.")
-        if self.baud and self.baud < 300:
-            raise NcaHwError(f"baud is {self.baud}, allowed are 300 to 1000000000, or 0 where sending takes no time", where="scenario")
+                yield (name,), f"{name} is {value}, allowed are {low} to {high}"
+        if sum(fault.times for fault in self.faults) > STRIKES_MAX:
+            yield ("faults",), f"faults strike {sum(fault.times for fault in self.faults)} times, allowed are {STRIKES_MAX}"
+        if 0 < self.baud < BAUD_MIN:
+            yield ("baud",), f"baud is {self.baud}, allowed are {BAUD_MIN} to 1000000000, or 0 where sending takes no time"
         if self.interval % MICROSECOND:
-            raise NcaHwError(f"interval is {self.interval} ns, expected whole microseconds", where="scenario")
-        if self.width % self.tile_width or self.height % self.tile_height:
-            told = f"tiles of {self.tile_width}x{self.tile_height} cells do not fill a grid of {self.width}x{self.height}"
-            raise NcaHwError(told, where="scenario", cure="Take a grid of whole tiles.")
+            yield ("interval",), f"interval is {self.interval} ns, expected whole microseconds"
         if self.traces and self.oscillator != "trace":
-            raise NcaHwError(f"clock traces, but an oscillator that is {self.oscillator!r}", where="scenario", cure="Take 'trace'.")
+            yield ("traces",), f"clock traces, but an oscillator that is {self.oscillator!r}. Take 'trace'."
         if self.oscillator == "trace" and not self.traces:
-            raise NcaHwError("an oscillator that is a trace, but no traces", where="scenario", cure="Name a file or a folder of them.")
-        for number, fault in enumerate(self.faults):
-            fault.check(self.duration)
-            fault.struck.cells(self.grid, self.seed, number)  # a region must lie within the grid
-            if isinstance(fault, Slow) and not 1 / SPEED_MAX <= fault.factor <= SPEED_MAX:
-                raise NcaHwError(f"a clock {fault.factor:g} times as slow; allowed are {1 / SPEED_MAX:g} to {SPEED_MAX}", where="scenario")
+            yield ("oscillator",), "an oscillator that is a trace, but no traces. Name a file or a folder of them."
 
     @cached_property
     def grid(self) -> Grid:

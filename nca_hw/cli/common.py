@@ -1,11 +1,10 @@
-"""What the commands share: words for grids, times and percentages; the JSON document; progress."""
+"""What the commands share: words for grids; the JSON document; progress."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -18,9 +17,6 @@ from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from nca_hw.core.genome import Genome
-    from nca_hw.sim.regions import Struck
-
-Time = Callable[[int], int]  # from the mean interval in ns to ns
 
 MEASURED_AT = 150  # mean updates after which a new genome is judged
 _WORDS = "nca_hw.words"
@@ -33,73 +29,15 @@ class GridType(click.ParamType[tuple[int, int]]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
         """Words to numbers."""
-        if isinstance(value, tuple):
-            return value
-        from nca_hw.sim.scenario import CELLS_MAX
+        from nca_hw.formats import words
 
-        match = re.fullmatch(r"(\d{1,7})x(\d{1,7})", value)
-        if match is None:
-            self.fail(f"{value!r} is no grid. Write WIDTHxHEIGHT in cells, 40x40 for example.", param, ctx)
-        width, height = int(match[1]), int(match[2])
-        if width == 0 or height == 0 or width * height > CELLS_MAX:
-            self.fail(f"{value!r} has {width * height} cells; allowed are 1 to {CELLS_MAX}, 40x40 for example.", param, ctx)
-        return width, height
-
-
-class FractionType(click.ParamType[float]):
-    """A percentage `30%` or a fraction `0.3`: 0..1."""
-
-    name = "PERCENT"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Words to a fraction."""
-        if isinstance(value, float):
-            return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)(%?)", value)
-        if match is None or float(match[1]) > (100 if match[2] else 1):
-            self.fail(f"{value!r} is no fraction. Allowed are 0% to 100%, or 0 to 1.", param, ctx)
-        return float(match[1]) / (100 if match[2] else 1)
-
-
-class TimeType(click.ParamType[Time]):
-    """A time in seconds (`20`, `20s`, `5ms`) or in mean updates of a cell (`200u`): a function from the interval in ns to ns."""
-
-    name = "TIME"
-    _UNITS = {"": 1e9, "s": 1e9, "ms": 1e6, "us": 1e3}  # noqa: RUF012
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Time:
-        """Words to a time."""
-        if not isinstance(value, str):
-            return value  # type: ignore[no-any-return]
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)(u|s|ms|us|)", value)
-        if match is None or float(match[1]) > 1e9:
-            self.fail(f"{value!r} is no time. Write seconds (20, 20s, 5ms) or mean updates (200u).", param, ctx)
-        number, unit = float(match[1]), match[2]
-        if unit == "u":
-            return lambda interval: round(number * interval)
-        nanoseconds = round(number * self._UNITS[unit])
-        return lambda interval: nanoseconds
-
-
-class StruckType(click.ParamType["Struck"]):
-    """Cells to strike: a count, a percentage, or a region."""
-
-    name = "COUNT|PERCENT|WxH@X,Y"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Struck:
-        """Words to a choice of cells."""
-        from nca_hw.errors import NcaHwError
-        from nca_hw.sim.regions import parse
-
-        if not isinstance(value, str):
-            return value  # type: ignore[no-any-return]
         try:
-            return parse(value)
-        except NcaHwError as error:
-            self.fail(f"{error.what}. {error.cure or ''}", param, ctx)
+            return value if isinstance(value, tuple) else words.grid(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
-GRID, FRACTION, TIME, STRUCK = GridType(), FractionType(), TimeType(), StruckType()
+GRID = GridType()
 FILE = click.Path(path_type=Path)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else there.")

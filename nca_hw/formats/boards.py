@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +12,7 @@ from pydantic import Field
 
 from nca_hw.errors import NcaHwError
 from nca_hw.formats import toml_file
-from nca_hw.formats.toml_file import Strict, mistake
+from nca_hw.formats.toml_file import Strict, TomlFile
 from nca_hw.formats.words import did_you_mean
 
 Pin = Annotated[int, Field(ge=0, le=29)]
@@ -101,38 +102,35 @@ def load_board(name_or_path: str | Path) -> Board:
     if str(name_or_path) not in known and path.suffix != ".toml":
         told = f"there is no board {str(name_or_path)!r}.{did_you_mean(str(name_or_path), known)}"
         raise NcaHwError(told, cure=f"Known: {', '.join(known)}; or name a .toml file of your own.")
-    text = toml_file.read_text(path)
+    file = toml_file.read(path)
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,31}", path.stem):
         raise NcaHwError(
             f"the name {path.stem!r} travels into file names and scripts: allowed are up to 32 of a-z, 0-9, - and _", where=path
         )
-    return parse(text, path.stem, path)
+    return parse(file, path.stem)
 
 
-def parse(text: str, name: str, where: str | Path = "board") -> Board:
-    """A board from the text of its file.
+def parse(file: TomlFile, name: str) -> Board:
+    """A board from its file.
 
     Raises:
         NcaHwError: with every mistake, its line and the line itself.
     """
-    data = toml_file.load(text, where)
-    board = toml_file.check({**data, "name": name}, Board, text, where)
-    toml_file.refuse(_clashes(text, board), where)
+    board = file.check({**file.tables(), "name": name}, Board)
+    file.refuse(list(_clashes(file, board)))
     return board
 
 
-def _clashes(text: str, board: Board) -> list[str]:
-    told: list[str] = []
+def _clashes(file: TomlFile, board: Board) -> Iterator[str]:
     owner: dict[int, str] = {}
     for purpose, pin in board.pins().items():
         if pin in owner:
-            told.append(mistake(text, purpose.split("."), f"pin {pin} is {owner[pin]} already"))
+            yield file.mistake(tuple(purpose.split(".")), f"pin {pin} is {owner[pin]} already")
         owner.setdefault(pin, purpose)
     if board.led.pin not in LED_PINS:
-        told.append(mistake(text, ["led", "pin"], f"pin {board.led.pin} is no SPI0 output; those are {', '.join(map(str, LED_PINS))}"))
+        yield file.mistake(("led", "pin"), f"pin {board.led.pin} is no SPI0 output; those are {', '.join(map(str, LED_PINS))}")
     for side, allowed in UART_PINS.items():
         port = getattr(board.links, side)
         if (port.tx, port.rx) not in allowed:
             pairs = ", ".join(f"{tx}/{rx}" for tx, rx in sorted(allowed))
-            told.append(mistake(text, ["links", side, "tx"], f"tx/rx are {port.tx}/{port.rx}; its UART is on {pairs}"))
-    return told
+            yield file.mistake(("links", side, "tx"), f"tx/rx are {port.tx}/{port.rx}; its UART is on {pairs}")

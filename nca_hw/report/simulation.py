@@ -14,6 +14,50 @@ from nca_hw.sim.run import Result
 
 FRAMES_MAX = 160
 SHEET_MAX = 18
+BAUD = 115_200  # that of the boards
+
+
+def summary(result: Result, baud: int = BAUD) -> dict[str, Any]:
+    """What a run gave, as it stands in run.json. Definitions: docs/simulation.md.
+
+    Args:
+        baud: of the links whose load is told, where the scenario names none.
+    """
+    scenario, recording, back = result.scenario, result.recording, result.recovery
+    unit, counters, updates = scenario.interval, recording.counters, recording.updates_per_cell
+    age = result.information_age
+    speed = scenario.baud or baud
+    load = result.link_load(speed)
+    return {
+        "engine": result.engine,
+        "seed": scenario.seed,
+        "grid": f"{scenario.width}x{scenario.height}",
+        "tile": f"{scenario.tile_width}x{scenario.tile_height}",
+        "wiring": scenario.wiring,
+        "duration_updates": scenario.duration / unit,
+        "loss_before": back.loss_before,
+        "loss": result.loss,
+        "recovered": back.recovered,
+        "recovery_updates": None if back.after is None else back.after / unit,
+        "alive": result.alive[-1],
+        "updates": counters.updates,
+        "evaluated_updates": counters.evaluated_updates,
+        "computed_updates": result.computed_updates,
+        "updates_per_cell": {"least": int(updates.min()), "mean": float(updates.mean()), "most": int(updates.max())},
+        "messages_sent": counters.messages_sent,
+        "messages_lost": counters.messages_lost,
+        "messages_dropped": counters.messages_dropped,
+        "messages_corrupted": counters.messages_corrupted,
+        "messages_undetected": counters.messages_undetected,
+        "information_age_updates": None if age is None else age / unit,
+        "link_load": None if load is None else {"baud": speed, "mean": load.mean, "busiest": load.busiest},
+        "faults": [
+            {"fault": s.fault + 1, "kind": scenario.faults[s.fault].kind, "at_updates": s.time / unit, "changed": s.changed}
+            for s in recording.strikes
+        ],
+        "valid": not result.unfired,
+        "trajectory_hash": recording.trajectory.hexdigest(),
+    }
 
 
 def key_moments(result: Result) -> list[int]:
@@ -49,7 +93,7 @@ def write_report(result: Result, folder: Path, record: dict[str, Any]) -> list[s
             for at, end in fault.spans()
         ]
         files["loss.svg"] = curve.loss_curve(updates, result.losses, faults)
-    series = {"time_updates": updates, "loss": result.losses}
+    series = {"time_updates": updates, "loss": result.losses, "alive": result.alive}
     files["run.json"] = json.dumps({**record, "series": series}, indent=1).encode() + b"\n"
     for name, data in files.items():
         write_whole(folder / name, data)

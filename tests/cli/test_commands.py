@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -17,7 +18,8 @@ from PIL import Image
 from nca_hw.formats.picture import to_png_bytes
 
 NCA_HW = str(Path(sys.executable).with_name("nca-hw"))  # of this environment, active or not
-QUICK = ["--grid", "12x12", "--duration", "20u", "--kill-at", "10u", "--restart-after", "2u"]
+QUICK = ["--grid", "12x12", "--duration", "20u"]
+KILL = [*QUICK, "--kill-at", "10u", "--restart-after", "2u", "--kill"]
 
 
 def run(*words: str | Path, cwd: Path, code: int = 0, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -41,7 +43,7 @@ def genome(tmp_path: Path) -> Path:
 
 
 def test_simulate_prints_one_json_document_with_the_promised_keys(tmp_path: Path, genome: Path) -> None:
-    done = run("simulate", genome, *QUICK, "--kill", "30%", "--seed", "5", "--json", cwd=tmp_path)
+    done = run("simulate", genome, *KILL, "30%", "--seed", "5", "--json", cwd=tmp_path)
     document = json.loads(done.stdout)
     assert document["schema"] == "nca-hw/simulate/1"
     assert {"seed", "grid", "loss_before", "loss", "recovered", "recovery_updates", "updates", "evaluated_updates", "messages_sent",
@@ -51,7 +53,7 @@ def test_simulate_prints_one_json_document_with_the_promised_keys(tmp_path: Path
 
 
 def test_the_replay_line_repeats_the_run_environment_included(tmp_path: Path, genome: Path) -> None:
-    done = run("simulate", genome, *QUICK, "--kill", "5x5@2,2", "--loss", "10%", "--json", cwd=tmp_path, env={"NCA_HW_SIMULATE_SEED": "9"})
+    done = run("simulate", genome, *KILL, "5x5@2,2", "--loss", "10%", "--json", cwd=tmp_path, env={"NCA_HW_SIMULATE_SEED": "9"})
     first = json.loads(done.stdout)
     words = first["replay"].split()
     assert words[0] == "nca-hw"
@@ -61,7 +63,7 @@ def test_the_replay_line_repeats_the_run_environment_included(tmp_path: Path, ge
 
 
 def test_the_report_holds_pictures_a_curve_and_the_record(tmp_path: Path, genome: Path) -> None:
-    run("simulate", genome, *QUICK, "--kill", "50", "--report", tmp_path / "report", cwd=tmp_path)
+    run("simulate", genome, *KILL, "50", "--report", tmp_path / "report", cwd=tmp_path)
     report = tmp_path / "report"
     assert sorted(path.name for path in report.iterdir()) == ["contact.png", "grid.webp", "loss.svg", "run.json"]
     with Image.open(report / "contact.png") as sheet:
@@ -84,12 +86,17 @@ def test_a_missed_limit_exits_with_one_and_says_how_to_replay(tmp_path: Path, ge
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--grid", "0x40"], "allowed are 1 to"),
+        (["--grid", "0x40"], "--grid: width is 0, allowed are 1 to"),
         (["--grid", "forty"], "Write WIDTHxHEIGHT"),
         (["--kill", "130%"], "allowed are 0% to 100%"),
         (["--kill", "9x9@9,9"], "does not lie within"),
         (["--loss", "2"], "0% to 100%"),
-        (["--kill-at", "soon"], "200u"),
+        (["--fault", "stuk 3 at=2u"], "Did you mean 'stuck'?"),
+        (["--fault", "stuck 3 at="], "KEY=VALUE"),
+        (["--no-restart"], "--kill, which is not given"),
+        (["--tile", "5x5"], "--tile: tiles of 5x5 cells do not fill"),
+        (["--scenario", "missing.toml"], "missing.toml: can't be read"),
+        (["--kill", "3", "--kill-at", "soon"], "200u"),
         (["--kill", "3", "--kill-at", "99u"], "never happens"),
         (["--restart-afte", "3"], "--restart-after"),
         (["--seed", "-1"], "0<=x<=4294967295"),
@@ -101,6 +108,30 @@ def test_bad_options_are_refused_before_anything_is_written(tmp_path: Path, geno
     done = run("simulate", genome, *QUICK, *words, cwd=workplace, code=2)
     assert message in done.stderr.replace("\n", " ")
     assert not list(workplace.iterdir())
+
+
+def test_a_scenario_file_runs_with_options_on_top_and_its_hash_is_kept(tmp_path: Path, genome: Path) -> None:
+    (tmp_path / "walls").mkdir()
+    text = 'genome = "mine.genome"\nduration = "20u"\n[array]\ngrid = "12x12"\ntile = "4x4"\n'
+    text += '[[fault]]\nkind = "stuck"\ncells = 9\nat = "5u"\n'
+    (tmp_path / "walls" / "wall.toml").write_text(text)
+    genome.rename(tmp_path / "walls" / "mine.genome")
+    document = json.loads(run("simulate", "--scenario", "walls/wall.toml", "--tile", "3x3", "--json", cwd=tmp_path).stdout)
+    assert (document["grid"], document["tile"], document["genome"]) == ("12x12", "3x3", "walls/mine.genome")
+    assert document["scenario_file"]["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+    assert document["faults"] == [{"fault": 1, "kind": "stuck", "at_updates": 5, "changed": 9}]
+
+
+def test_a_planned_fault_that_never_fired_makes_the_run_invalid(tmp_path: Path, genome: Path) -> None:
+    done = run("simulate", genome, *KILL, "10", "--fault", "kill 0% at=3u", "--report", "report", cwd=tmp_path, code=1)
+    assert "the run is invalid: fault 2 (kill) at 3 u changed nothing" in done.stderr
+    assert json.loads((tmp_path / "report" / "run.json").read_text())["valid"] is False
+
+
+def test_a_run_that_recovers_too_late_misses_its_limit(tmp_path: Path) -> None:
+    (tmp_path / "wall.toml").write_text('[limits]\nrecovery = "1u"\n')
+    done = run("simulate", "--kill", "30%", "--scenario", "wall.toml", cwd=tmp_path, code=1)
+    assert "the stated limit is 1 u" in done.stderr
 
 
 def test_a_flipped_byte_in_a_genome_is_one_message_naming_the_file(tmp_path: Path, genome: Path) -> None:
@@ -203,11 +234,3 @@ def test_the_bundled_lizard_grows_and_heals(tmp_path: Path) -> None:
 def test_training_without_pytorch_or_with_it_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "opaque.png").write_bytes(b"no picture")
     assert "opaque.png: is not an image" in run("train", "opaque.png", "-o", "x.genome", cwd=tmp_path, code=2).stderr
-
-
-def test_what_is_recorded_of_a_large_array_fits_into_memory() -> None:
-    from nca_hw.cli.simulate import BYTES_A_SAMPLE, RECORDING_BYTES, _stride
-
-    assert _stride(1600 * 400) == 1
-    samples = 1_000_000 * 400
-    assert samples * BYTES_A_SAMPLE / _stride(samples) <= RECORDING_BYTES

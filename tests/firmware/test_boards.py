@@ -8,6 +8,7 @@ import pytest
 
 from nca_hw.errors import NcaHwError
 from nca_hw.formats.boards import bundled_boards, load_board, parse
+from nca_hw.formats.toml_file import TomlFile
 
 GOOD = bundled_boards()["rp2040"].read_text()
 
@@ -33,7 +34,7 @@ def test_all_mistakes_are_told_with_their_lines() -> None:
     text = GOOD.replace("brightness = 64", "brightnes = 64").replace("baud = 115_200", "baud = 300")
     text = text.replace('family = "rp2040"', "family = 2040")
     with pytest.raises(NcaHwError) as caught:
-        parse(text, "mine", "mine.toml")
+        parse(TomlFile("mine.toml", text), "mine")
     told = str(caught.value)
     lines = text.splitlines()
     for word in ("brightnes", "baud", "family"):
@@ -58,7 +59,7 @@ def test_all_mistakes_are_told_with_their_lines() -> None:
 def test_what_cannot_work_is_refused(old: str, new: str, message: str) -> None:
     assert old in GOOD
     with pytest.raises(NcaHwError, match=message):
-        parse(GOOD.replace(old, new, 1), "mine")
+        parse(TomlFile("mine.toml", GOOD.replace(old, new, 1)), "mine")
 
 
 def test_names_that_would_travel_into_scripts_are_restricted(tmp_path: Path) -> None:
