@@ -1,4 +1,4 @@
-"""Which cells a fault strikes: some anywhere, a rectangle, chips, or all."""
+"""Which cells a fault strikes: some anywhere, a rectangle, a disc, chips, or all."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from nca_hw.errors import NcaHwError
 from nca_hw.sim.grid import Grid
 from nca_hw.sim.streams import Domain, sample
 
-CURE = "Write a count (480), a percentage (30%), a region WxH@X,Y (20x40@0,0), tiles (25% tiles, 3 tiles, tile 2,0), seed or all."
+CURE = (
+    "Write a count (480), a percentage (30%), a region WxH@X,Y (20x40@0,0), a disc (disc 10@20,20), tiles (25% tiles, 3 tiles, tile 2,0), "
+    "seed or all."
+)
 
 
 class Struck(Protocol):
@@ -69,6 +74,24 @@ class Rectangle:
 
 
 @dataclass(frozen=True)
+class Disc:
+    """All cells less than a radius away from the cell in column x, row y, middle to middle; what would lie beyond the grid is left out."""
+
+    radius: float
+    x: int
+    y: int
+
+    def cells(self, grid: Grid, seed: int, event: int) -> list[int]:
+        """See Struck."""
+        if self.x >= grid.width or self.y >= grid.height:
+            told = f"a disc around {self.x},{self.y} does not lie on the {grid.width}x{grid.height} grid"
+            raise NcaHwError(told, where="struck cells", cure=CURE)
+        rows, columns = np.divmod(np.arange(grid.cells), grid.width)
+        within = (rows - self.y) ** 2 + (columns - self.x) ** 2 < self.radius**2
+        return [int(cell) for cell in np.flatnonzero(within)]
+
+
+@dataclass(frozen=True)
 class RandomTiles:
     """All cells of some chips anywhere: so many, or a fraction 0..1 of them."""
 
@@ -122,7 +145,8 @@ def _at_most(count: int, there: int, what: str) -> None:
 
 
 def parse(text: str) -> Struck:
-    """A choice of cells in words: `480`, `30%`, `20x40@0,0`, `3 tiles`, `25% tiles`, `tile 2,0`, `seed` or `all`.
+    """A choice of cells in words: `480`, `30%`, `20x40@0,0`, `disc 10@20,20`, `3 tiles`, `25% tiles`, `tile 2,0`,
+    `seed` or `all`.
 
     Raises:
         NcaHwError: anything else, or a percentage outside 0..100.
@@ -139,6 +163,8 @@ def parse(text: str) -> Struck:
         if width == 0 or height == 0:
             raise NcaHwError(f"region {text} holds no cell", where="struck cells", cure=CURE)
         return Rectangle(width, height, x, y)
+    if match := re.fullmatch(r"disc (\d{1,9}(?:\.\d{1,9})?)@(\d{1,9}),(\d{1,9})", text, re.ASCII):
+        return Disc(float(match[1]), int(match[2]), int(match[3]))
     if match := re.fullmatch(r"tile (\d{1,9}),(\d{1,9})", text, re.ASCII):
         return Tile(int(match[1]), int(match[2]))
     if text in ("seed", "all"):

@@ -64,6 +64,15 @@ def test_a_rectangle_is_its_rows_and_columns() -> None:
     assert Rectangle(2, 2, 1, 1).cells(Grid(4, 4), 0, 0) == [5, 6, 9, 10]
 
 
+def test_a_disc_is_round_and_may_reach_over_the_edge() -> None:
+    assert parse("disc 1.5@2,2").cells(Grid(5, 5), 0, 0) == [6, 7, 8, 11, 12, 13, 16, 17, 18]
+    assert parse("disc 2@0,0").cells(Grid(5, 5), 0, 0) == [0, 1, 5, 6]
+    cells = parse("disc 20@50,50").cells(Grid(100, 100), 0, 0)
+    assert len(cells) == pytest.approx(np.pi * 20**2, rel=0.02)
+    with pytest.raises(NcaHwError, match="does not lie on the 5x5 grid"):
+        parse("disc 2@5,0").cells(Grid(5, 5), 0, 0)
+
+
 def test_counter_based_numbers_are_uniform_and_unrelated() -> None:
     draws = np.array([[key(seed, Domain.LINK_LOSS, i) for i in range(5000)] for seed in (0, 1)]) / 2**32
     counts, _ = np.histogram(draws[0], bins=20, range=(0, 1))
