@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import unicorn
@@ -26,6 +27,7 @@ IO_BANK0, SPI0, UART = 0x40014000, 0x4003C000, (0x40034000, 0x40038000)
 ROSC_RANDOMBIT, WATCHDOG_TICK, TIMERAWL, GPIO_IN, VTOR = 0x4006001C, 0x4005802C, 0x40054028, 0xD0000004, 0xE000ED08
 BLOCKS = (SSI, RESETS, CLOCKS, XOSC, IO_BANK0, SPI0, *UART, 0x40060000, 0x40058000, 0x40054000, 0xD0000000, 0xE000E000)
 PAGE = 0x1000
+NOWHERE = 0xFFFFFFFE
 UARTFR_RXFE = 1 << 4
 
 # Cycles of a Cortex-M0+ with single-cycle multiplier and single-cycle I/O (ARM DDI 0484C, table 3-1); no wait states of the flash cache.
@@ -34,6 +36,15 @@ LOAD_STORE, BRANCH_TAKEN, CALL = 2, 2, 3
 
 class EmulationError(NcaHwError):
     """The image did something that the emulated chip does not know, or stopped."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a function, just before its first instruction: the registers as the caller left them (memory is not kept)."""
+
+    function: int
+    return_to: int
+    registers: Any
 
 
 class Rp2040:
@@ -82,21 +93,50 @@ class Rp2040:
             EmulationError: a fault, an access outside the memory map, or the time limit.
         """
         self._stop = False
+        self._run_until(NOWHERE, timeout_s)
+        if not self._stop:
+            raise EmulationError(f"the image did not finish within {timeout_s:g} s")
+
+    def run_to_call(self, function: int, timeout_s: float = 60) -> Call:
+        """Run until a function is called for the first time; its first instruction is the next.
+
+        Raises:
+            EmulationError: as from `run`.
+        """
+        self._run_until(function, timeout_s)
+        if self._pc != function:
+            raise EmulationError(f"the image did not call {function:#010x} within {timeout_s:g} s")
+        return Call(function, self._mu.reg_read(arm_const.UC_ARM_REG_LR) & ~1, self._mu.context_save())
+
+    def repeat(self, call: Call, timeout_s: float = 0) -> None:
+        """Run a call once more, with its registers and with memory as it is now, until it returns.
+
+        Args:
+            timeout_s: 0 for none; a limit costs more than a short call.
+        Raises:
+            EmulationError: as from `run`.
+        """
+        self._mu.context_restore(call.registers)
+        self._pc = call.function
+        self._run_until(call.return_to, timeout_s)
+        if self._pc != call.return_to:
+            raise EmulationError(f"the call of {call.function:#010x} did not return within {timeout_s:g} s")
+
+    def stop(self) -> None:
+        """End `run` at the next instruction; only from a callback."""
+        self._stop = True
+        self._mu.emu_stop()
+
+    def _run_until(self, address: int, timeout_s: float) -> None:
+        """Run until the instruction at `address` is the next, the time is over, or somebody stops the emulator."""
         try:
-            self._mu.emu_start(self._pc | 1, 0xFFFFFFFE, timeout=round(timeout_s * 1e6))
+            self._mu.emu_start(self._pc | 1, address, timeout=round(timeout_s * 1e6))
         except unicorn.UcError as error:
             pc = self._mu.reg_read(arm_const.UC_ARM_REG_PC)
             raise EmulationError(self._fault or f"the image stopped at {pc:#010x}: {error}") from None
         self._pc = self._mu.reg_read(arm_const.UC_ARM_REG_PC)
         if self._fault is not None:
             raise EmulationError(self._fault)
-        if not self._stop:
-            raise EmulationError(f"the image did not finish within {timeout_s:g} s")
-
-    def stop(self) -> None:
-        """End `run` at the next instruction; only from a callback."""
-        self._stop = True
-        self._mu.emu_stop()
 
     def memory(self, address: int, size: int) -> bytes:
         """RAM or flash as it is now."""

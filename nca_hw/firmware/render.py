@@ -18,6 +18,11 @@ CORE = ("cell.h", "cell.c", "link.h", "link.c", "board.h")
 COMPILED = ("boot2.S", "start.c", "board.c", "main.c", "cell.c", "link.c", "genome.c")
 
 
+def state_in_perception(genome: Genome) -> bool:
+    """Whether the state is its own perception: the identity comes first, and no other kernel looks at the cell itself."""
+    return genome.kernels[0] is Kernel.IDENTITY and Kernel.LAPLACIAN not in genome.kernels
+
+
 def sources(genome: Genome, board: Board) -> dict[str, str]:
     """All sources of an image, name to text: the core unchanged, the rest rendered."""
     import jinja2
@@ -44,8 +49,7 @@ def sources(genome: Genome, board: Board) -> dict[str, str]:
     texts["main.c"] = render(
         "main.c.j2", seed_quiet=SEED_QUIET, interval_us=board.interval_us, brightness=board.led.brightness, seed=genome.seed.tolist(),
         lights=[min(channel, genome.channels - 1) for channel in (1, 0, 2)],  # a WS2812 wants green, red, blue
-
-        state_in_perception=genome.kernels[0] is Kernel.IDENTITY and Kernel.LAPLACIAN not in genome.kernels,
+        state_in_perception=state_in_perception(genome),
     )  # fmt: skip
     links = board.links
     uart_pins = [pin for port in (links.east, links.west) for pin in (port.tx, port.rx)]
