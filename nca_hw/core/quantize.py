@@ -21,7 +21,6 @@ HIDDEN_MAX = 255
 WEIGHT_MAX = 127
 BIAS_MAX = 32767
 BIAS1_UNIT = 4  # b1 is kept in units of four accumulator steps
-SEED_CODE_OF_ONE = 44
 
 
 def hidden_scales(model: FloatModel) -> Float:
@@ -70,6 +69,18 @@ def quantize(
     return assemble(model, s1=s1, target_png=target_png, provenance=provenance)
 
 
+def alive_code(decode: NDArray[np.int16]) -> int:
+    """The smallest code of a decode table that stands for more than the model's alive threshold."""
+    return int(np.searchsorted(decode, float_model.ALIVE_THRESHOLD / STATE_UNIT, side="right"))
+
+
+def seed_codes(decode: NDArray[np.int16]) -> NDArray[np.int8]:
+    """The model's seed state in codes of a decode table, int8 [C]."""
+    seed = np.zeros(CHANNELS, np.int8)
+    seed[ALPHA:] = np.abs(decode * STATE_UNIT - 1).argmin()
+    return seed
+
+
 def assemble(model: FloatModel, *, s1: int, target_png: bytes = b"", provenance: Provenance | None = None) -> Genome:
     """The genome of a float model whose hidden shift S1 is known. Source: docs/spec.md section 4; docs/quantization.md."""
     u1 = hidden_scales(model)
@@ -81,9 +92,6 @@ def assemble(model: FloatModel, *, s1: int, target_png: bytes = b"", provenance:
         raise NcaHwError("the model's output weights are too large for the integer cell (S2 would be below 12)")
     s2 = min(s2, 30)
     decode = companded_table()
-    seed = np.zeros(CHANNELS, np.int8)
-    seed[ALPHA:] = SEED_CODE_OF_ONE
-    alive = int(np.searchsorted(decode, float_model.ALIVE_THRESHOLD / STATE_UNIT, side="right"))
     assert decode[-1] == VALUE_MAX
     return Genome(
         w1=_round(model.w1 * (STATE_UNIT / u1), np.int8, WEIGHT_MAX),
@@ -91,7 +99,8 @@ def assemble(model: FloatModel, *, s1: int, target_png: bytes = b"", provenance:
         w2=_round(w2 / u2, np.int8, WEIGHT_MAX),
         b2=_round(model.b2 / u2, np.int16, BIAS_MAX),
         m2=_round(per_step * 2.0**s2, np.int16, BIAS_MAX),
-        decode=decode, seed=seed, s1=s1, s2=s2, alpha=ALPHA, alive=alive, target=target_png, provenance=provenance or Provenance(),
+        decode=decode, seed=seed_codes(decode), s1=s1, s2=s2, alpha=ALPHA, alive=alive_code(decode), target=target_png,
+        provenance=provenance or Provenance(),
     )  # fmt: skip
 
 
