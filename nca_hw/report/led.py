@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,8 +12,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 DARK = (24, 24, 28)
 INK = (200, 200, 205)
+BRIGHT_INK = (255, 255, 255)
 MARGIN = 8
 LABEL_HEIGHT = 16
+HEADING_HEIGHT = 22
+
+Labelled = tuple[str, NDArray[np.float32]]  # a label, and a state of the array: premultiplied RGBA [height, width, 4]
 
 
 def to_light(rgba: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -30,22 +35,39 @@ def picture(rgba: NDArray[np.float32], pixels: int = 6) -> Image.Image:
     return Image.fromarray(big)
 
 
-def contact_sheet(pictures: Sequence[tuple[str, NDArray[np.float32]]], columns: int = 6, pixels: int = 4) -> bytes:
+def sheet(rows: Sequence[tuple[str, Sequence[Labelled]]], pixels: int, caption: str = "") -> bytes:
+    """PNG of rows of labelled pictures, all of one size, each row under its heading ("" for none), a caption below them all."""
+    font, heading_font = ImageFont.load_default(size=11), ImageFont.load_default(size=14)
+    height, width = (n * pixels for n in rows[0][1][0][1].shape[:2])
+    labels = [math.ceil(font.getlength(label)) for _, pictures in rows for label, _ in pictures]
+    step_x, step_y = max(width, *labels) + MARGIN, height + MARGIN + LABEL_HEIGHT
+    widths = [len(pictures) * step_x for _, pictures in rows]
+    widths += [math.ceil(heading_font.getlength(heading)) + MARGIN for heading, _ in rows if heading]
+    bottom = MARGIN + len(rows) * step_y + sum(HEADING_HEIGHT for heading, _ in rows if heading)
+    if caption:
+        widths.append(math.ceil(font.getlength(caption)) + MARGIN)
+        bottom += LABEL_HEIGHT + MARGIN
+    out = Image.new("RGB", (max(widths) + MARGIN, bottom), DARK)
+    draw = ImageDraw.Draw(out)
+    y = MARGIN
+    for heading, pictures in rows:
+        if heading:
+            draw.text((MARGIN, y), heading, BRIGHT_INK, font=heading_font)
+            y += HEADING_HEIGHT
+        for i, (label, rgba) in enumerate(pictures):
+            x = MARGIN + i * step_x
+            draw.text((x, y), label, INK, font=font)
+            out.paste(picture(rgba, pixels), (x, y + LABEL_HEIGHT))
+        y += step_y
+    draw.text((MARGIN, y), caption, INK, font=font)
+    data = io.BytesIO()
+    out.save(data, "PNG")
+    return data.getvalue()
+
+
+def contact_sheet(pictures: Sequence[Labelled], columns: int = 6, pixels: int = 4) -> bytes:
     """PNG of labelled pictures, row by row."""
-    font = ImageFont.load_default(size=11)
-    height, width = (n * pixels for n in pictures[0][1].shape[:2])
-    step_x, step_y = width + MARGIN, height + MARGIN + LABEL_HEIGHT
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (columns * step_x + MARGIN, rows * step_y + MARGIN), DARK)
-    draw = ImageDraw.Draw(sheet)
-    for i, (label, rgba) in enumerate(pictures):
-        x, y = MARGIN + i % columns * step_x, MARGIN + i // columns * step_y
-        draw.text((x, y), label, INK, font=font)
-        sheet.paste(picture(rgba, pixels), (x, y + LABEL_HEIGHT))
-    out = io.BytesIO()
-    sheet.save(out, "PNG")
-    return out.getvalue()
+    return sheet([("", pictures[i : i + columns]) for i in range(0, len(pictures), columns)], pixels)
 
 
 def animation(states: Sequence[NDArray[np.float32]], milliseconds: int = 60, pixels: int = 5) -> bytes:
