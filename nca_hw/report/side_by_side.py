@@ -29,10 +29,10 @@ def at_moments(result: Result, updates: Sequence[float]) -> list[Labelled]:
             continue
         words = [f"{recording.times[sample] / interval:g} u"]
         if result.losses:
-            words.append(f"loss {result.losses[sample]:.4f}")
+            words.append(f"loss {result.losses[sample]:.5f}")
         if not recording.powered[sample].all():
             words.append(f"{1 - recording.powered[sample].mean():.0%} off")
-        labelled.append(("  ".join(words), result.rgba(sample)))
+        labelled.append((", ".join(words), result.rgba(sample)))
     return labelled
 
 

@@ -87,7 +87,7 @@ def test_moments_are_those_asked_for_with_losses_and_cells_without_power() -> No
     scenario = Scenario(40, 40, seed=1, duration=12 * unit, faults=(Kill(parse("30%"), 8 * unit, 3 * unit),))
     result = simulate(scenario, IntegerRule(genome), from_png_bytes(genome.target))
     found = at_moments(result, (0, 5, 10, 80))
-    assert [label for label, _ in found] == [f"{k} u  loss {result.losses[k]:.4f}{off}" for k, off in ((0, ""), (5, ""), (10, "  30% off"))]
+    assert [label for label, _ in found] == [f"{k} u, loss {result.losses[k]:.5f}{off}" for k, off in ((0, ""), (5, ""), (10, ", 30% off"))]
     for (_, picture), k in zip(found, (0, 5, 10), strict=True):
         np.testing.assert_array_equal(picture, result.rgba(k))
     assert at_moments(simulate(scenario, IntegerRule(genome)), (5,))[0][0] == "5 u"
