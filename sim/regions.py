@@ -19,7 +19,7 @@ CURE = (
 
 
 class Struck(Protocol):
-    """A choice of cells of a grid."""
+    """A choice of cells of a grid. As text it is the words that `parse` reads."""
 
     def cells(self, grid: Grid, seed: int, event: int) -> list[int]:
         """The struck cells, ascending, for the run's seed and the number of the fault.
@@ -35,6 +35,9 @@ class RandomCount:
 
     count: int
 
+    def __str__(self) -> str:
+        return str(self.count)
+
     def cells(self, grid: Grid, seed: int, event: int) -> list[int]:
         """See Struck."""
         _at_most(self.count, grid.cells, "cells")
@@ -46,6 +49,9 @@ class RandomFraction:
     """A fraction, 0..1, of the cells, anywhere."""
 
     fraction: float
+
+    def __str__(self) -> str:
+        return f"{_number(100 * self.fraction)}%"
 
     def cells(self, grid: Grid, seed: int, event: int) -> list[int]:
         """See Struck."""
@@ -60,6 +66,9 @@ class Rectangle:
     height: int
     x: int
     y: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}@{self.x},{self.y}"
 
     def cells(self, grid: Grid, seed: int, event: int) -> list[int]:
         """See Struck."""
@@ -81,6 +90,9 @@ class Disc:
     x: int
     y: int
 
+    def __str__(self) -> str:
+        return f"disc {_number(self.radius)}@{self.x},{self.y}"
+
     def cells(self, grid: Grid, seed: int, event: int) -> list[int]:
         """See Struck."""
         if self.x >= grid.width or self.y >= grid.height:
@@ -98,6 +110,9 @@ class RandomTiles:
     count: int | None
     fraction: float = 0.0
 
+    def __str__(self) -> str:
+        return f"{_number(100 * self.fraction)}% tiles" if self.count is None else f"{self.count} tiles"
+
     def cells(self, grid: Grid, seed: int, event: int) -> list[int]:
         """See Struck."""
         count = round(self.fraction * grid.chips) if self.count is None else self.count
@@ -113,6 +128,9 @@ class Tile:
     x: int
     y: int
 
+    def __str__(self) -> str:
+        return f"tile {self.x},{self.y}"
+
     def cells(self, grid: Grid, seed: int, event: int) -> list[int]:
         """See Struck."""
         if self.x >= grid.chips_across or self.y >= grid.chips_down:
@@ -125,6 +143,9 @@ class Tile:
 class SeedCell:
     """The seed cell."""
 
+    def __str__(self) -> str:
+        return "seed"
+
     def cells(self, grid: Grid, seed: int, event: int) -> list[int]:
         """See Struck."""
         return [grid.seed_cell]
@@ -134,9 +155,16 @@ class SeedCell:
 class Everybody:
     """All cells."""
 
+    def __str__(self) -> str:
+        return "all"
+
     def cells(self, grid: Grid, seed: int, event: int) -> list[int]:
         """See Struck."""
         return list(range(grid.cells))
+
+
+def _number(value: float) -> str:
+    return f"{value:.9f}".rstrip("0").rstrip(".")
 
 
 def _at_most(count: int, there: int, what: str) -> None:

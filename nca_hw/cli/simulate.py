@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +12,14 @@ import rich_click as click
 from nca_hw.cli import common
 
 if TYPE_CHECKING:
-    from nca_hw.formats.toml_file import Place
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from nca_hw.core.genome import Genome
+    from nca_hw.formats.toml_file import Place, TomlFile
     from nca_hw.scenario_file import Described
+    from nca_hw.sim.rules import FloatRule, IntegerRule, Rule
+    from nca_hw.sim.run import Result
 
 # Options that are words of a scenario file, and their places there.
 PLACES: dict[str, Place] = {
@@ -30,7 +38,7 @@ KILL_AT, RESTART_AFTER = "200u", "10u"
 @click.option("--scenario", type=common.FILE, help="TOML file of array, clocks, links and faults (docs/scenario.md); options come on top.")
 @click.option("--grid", metavar="WIDTHxHEIGHT", help="Cells of the array.  [default: 40x40]")
 @click.option("--tile", metavar="WIDTHxHEIGHT", help="Cells of a chip.  [default: 1x1]")
-@click.option("--wiring", type=click.Choice(["eight", "edges"]), help="Links to eight neighbours, or over four edges, diagonals relayed.")
+@click.option("--wiring", type=click.Choice(["eight", "edges"]), help="Links to all neighbours, or over edges, diagonals relayed.")
 @click.option("--kill", metavar="CELLS", help="Cells that lose power: 480, 30%, 20x40@0,0, '3 tiles', 'tile 2,0', seed or all.")
 @click.option("--kill-at", metavar="TIME", help=f"When.  [default: {KILL_AT}]")
 @click.option("--restart-after", metavar="TIME", help=f"How long they stay dead; they start from zero.  [default: {RESTART_AFTER}]")
@@ -60,6 +68,11 @@ KILL_AT, RESTART_AFTER = "200u", "10u"
     help="Both give the same trajectory; simpy is the readable reference.",
 )  # fmt: skip
 @click.option("--fail-above", type=click.FloatRange(min=0), help="Exit with 1 if the pattern loss at the end is above this.")
+@click.option("--compare", is_flag=True, help="Also run float cells and the firmware's machine code; takes minutes.")
+@click.option("--ablate", is_flag=True, help="Instead: what each physical effect costs, one switched on at a time.")
+@click.option("--ablate-seeds", type=click.IntRange(1, 1000), default=3, show_default=True, help="Runs a row.")
+@click.option("--float", "float_model", type=common.FILE, help="Float model (.npz) for the float rows.  [default: the genome's own weights]")
+@click.option("--board", default="rp2040", show_default=True, help="Board whose firmware is compared.")
 @click.option("--report", type=common.FILE, help="Folder for pictures and run.json.  [default: out/GENOME-GRID-seedSEED]")
 @common.json_option
 def command(genome: str | None, scenario: Path | None, report: Path | None, as_json: bool, **options: Any) -> None:
@@ -71,7 +84,156 @@ def command(genome: str | None, scenario: Path | None, report: Path | None, as_j
     from nca_hw.formats import toml_file
 
     file = toml_file.TomlFile("command line", "") if scenario is None else toml_file.read(scenario)
-    _run(file, _words(options), genome, report, as_json=as_json, **{name: options[name] for name in ("engine",)})
+    job = _Job.of(file, _words(options), genome, report)
+    if options["ablate"]:
+        _ablate(job, options["ablate_seeds"], options["float_model"], as_json=as_json)
+    else:
+        _simulate(job, options, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the command line and its files say, loaded."""
+
+    file: TomlFile
+    described: Described
+    name: str
+    genome: Genome
+    strangers: dict[str, IntegerRule]
+    target: NDArray[np.float32] | None
+    folder: Path
+
+    @classmethod
+    def of(cls, file: TomlFile, said: dict[Place, tuple[str, Any]], genome: str | None, report: Path | None) -> _Job:
+        from nca_hw.formats.picture import from_png_bytes
+        from nca_hw.scenario_file import describe
+        from nca_hw.sim.rules import IntegerRule
+
+        described = describe(file, said)
+        scenario = described.scenario
+        name = genome or described.genome or "lizard"
+        loaded = common.load_genome(name)
+        strangers = {word: IntegerRule(common.load_genome(path)) for word, path in described.strangers.items()}
+        target = from_png_bytes(loaded.target, where=name) if loaded.target else None
+        grid = f"{scenario.width}x{scenario.height}"
+        if target is not None and (target.shape[0] > scenario.height or target.shape[1] > scenario.width):
+            common.say(f"The target has {target.shape[1]}x{target.shape[0]} cells: what lies outside the grid of {grid} is cut off.")
+        folder = report or Path("out") / f"{Path(name).stem}-{grid}-seed{scenario.seed}"
+        return cls(file, described, name, loaded, strangers, target, folder)
+
+    def inputs(self) -> dict[str, Any]:
+        """What the run is made from, for its record."""
+        made: dict[str, Any] = {"genome": self.name, "genome_hash": self.genome.cell_hash}
+        if self.file.text:
+            made["scenario_file"] = {"path": str(self.file.where), "sha256": hashlib.sha256(self.file.text.encode()).hexdigest()}
+        if self.strangers:
+            made["strangers"] = {
+                word: {"genome": self.described.strangers[word], "genome_hash": rule.genome.cell_hash}
+                for word, rule in self.strangers.items()
+            }
+        return made
+
+    def float_rule(self, path: Path | None) -> FloatRule | None:
+        """Float cells: of a model, or with the genome's own weights; None (and a word about it) where there are none."""
+        from nca_hw.core.dequantize import dequantize
+        from nca_hw.core.layout import to_model
+        from nca_hw.errors import NcaHwError
+        from nca_hw.formats import weights
+        from nca_hw.sim.rules import FloatRule
+
+        if path is not None:
+            raw = weights.read(path)
+            return FloatRule(to_model(raw, raw.layout or "blocked"))
+        try:
+            return FloatRule(dequantize(self.genome))
+        except NcaHwError as error:
+            common.say(f"No float cells: {error.what}")
+            return None
+
+
+def _simulate(job: _Job, options: dict[str, Any], *, as_json: bool) -> None:
+    from nca_hw.formats.files import make_folder
+    from nca_hw.report.simulation import summary, write_report
+    from nca_hw.sim.rules import IntegerRule
+    from nca_hw.sim.run import simulate
+
+    scenario = job.described.scenario
+    make_folder(job.folder)
+    with common.progress("simulating", scenario.duration) as advance:
+        rule = IntegerRule(job.genome)
+        result = simulate(scenario, rule, job.target, lambda time, _: advance(time), options["engine"], strangers=job.strangers)
+    document: dict[str, Any] = {
+        **job.inputs(), **summary(result), "report": str(job.folder), "replay": common.replay(), "versions": common.versions(),
+    }  # fmt: skip
+    pictures = {}
+    if options["compare"]:
+        pictures["compare.png"], document["compared"] = _compare(job, result, options)
+    files = write_report(result, job.folder, document, pictures)
+    if as_json:
+        common.emit("simulate", document)
+    else:
+        _print(document, files)
+    _judge(job.described, document)
+
+
+def _compare(job: _Job, result: Result, options: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+    """The same scenario on float cells and on the firmware's machine code: a picture, and how each ended."""
+    from nca_hw.emulate.array import FirmwareRule
+    from nca_hw.firmware.build import build
+    from nca_hw.formats.boards import load_board
+    from nca_hw.report.side_by_side import at_moments, side_by_side
+    from nca_hw.report.simulation import key_moments
+    from nca_hw.sim.run import simulate
+
+    scenario = job.described.scenario
+    made = build(job.genome, load_board(options["board"]))
+
+    def run(name: str, rule: Rule) -> tuple[str, Result]:
+        with common.progress(f"simulating {name}", scenario.duration) as advance:
+            return name, simulate(scenario, rule, job.target, lambda time, _: advance(time), strangers=job.strangers)
+
+    floating = job.float_rule(options["float_model"])
+    rows = [] if floating is None else [run("float cells", floating)]
+    rows += [("the integer cell", result)]
+    rows += [run(f"the {made.board.name} image's machine code on an emulated chip", FirmwareRule(job.genome, made))]
+    moments = [result.recording.times[sample] / scenario.interval for sample in key_moments(result)]
+    truth = result.recording.trajectory.hexdigest()
+    ends = {
+        one.rule.name: {"loss": one.loss, "trajectory_hash": one.recording.trajectory.hexdigest(),
+                        "equal": one.recording.trajectory.hexdigest() == truth}
+        for _, one in rows
+    }  # fmt: skip
+    return side_by_side([(name, at_moments(one, moments)) for name, one in rows]), ends
+
+
+def _ablate(job: _Job, seeds: int, float_model: Path | None, *, as_json: bool) -> None:
+    from nca_hw.errors import NcaHwError
+    from nca_hw.report.ablation import ablate
+    from nca_hw.sim.rules import IntegerRule
+
+    if job.target is None:
+        raise NcaHwError("has no target picture to tell a loss by", where=job.name, cure="Quantize or train it with --target.")
+    with common.progress("ablating", 1) as advance:
+        costs = ablate(
+            job.described.scenario, IntegerRule(job.genome), job.target, seeds, job.float_rule(float_model), job.strangers, advance
+        )  # fmt: skip
+    base = next(cost for cost in costs if cost.is_base)
+    rows = [
+        {"effect": cost.effect.name, "kind": cost.effect.kind, "cells": cost.cells, "seeds": len(cost.losses), "loss_median": cost.median,
+         "loss_worst": cost.worst, "ratio": cost.median / base.median if base.median else None}
+        for cost in costs
+    ]  # fmt: skip
+    if as_json:
+        common.emit("simulate", {**job.inputs(), "ablation": rows, "replay": common.replay(), "versions": common.versions()})
+        return
+    grid = f"{job.described.scenario.width}x{job.described.scenario.height}"
+    updates = job.described.scenario.duration / job.described.scenario.interval
+    click.echo(f"{job.name} on {grid}, pattern loss after {updates:g} mean updates; one effect at a time, then all of the scenario's")
+    click.echo(f"{'':46s}{'cells':>7s}{'seeds':>6s}{'median':>10s}{'worst':>10s}{'x ideal':>9s}")
+    for row in rows:
+        ratio = "-" if row["ratio"] is None else f"{row['ratio']:.2f}"
+        figures = f"{row['seeds']:6d}{row['loss_median']:10.5f}{row['loss_worst']:10.5f}{ratio:>9s}"
+        click.echo(f"{row['effect']:46s}{row['cells']:>7s}{figures}{'   <- ideal' if row is rows[costs.index(base)] else ''}")
 
 
 def _words(options: dict[str, Any]) -> dict[Place, tuple[str, Any]]:
@@ -99,60 +261,6 @@ def _words(options: dict[str, Any]) -> dict[Place, tuple[str, Any]]:
     return said
 
 
-def _run(
-    file: Any, said: dict[Place, tuple[str, Any]], genome: str | None, report: Path | None, *, as_json: bool, engine: Any,
-) -> None:  # fmt: skip
-    from nca_hw.formats.files import make_folder
-    from nca_hw.formats.picture import from_png_bytes
-    from nca_hw.report.simulation import summary, write_report
-    from nca_hw.scenario_file import describe
-    from nca_hw.sim.rules import IntegerRule
-    from nca_hw.sim.run import simulate
-
-    described = describe(file, said)
-    scenario = described.scenario
-    name = genome or described.genome or "lizard"
-    loaded = common.load_genome(name)
-    strangers = {word: IntegerRule(common.load_genome(path)) for word, path in described.strangers.items()}
-    folder = report or Path("out") / f"{Path(name).stem}-{scenario.width}x{scenario.height}-seed{scenario.seed}"
-    make_folder(folder)
-    target = from_png_bytes(loaded.target, where=name) if loaded.target else None
-    if target is not None and (target.shape[0] > scenario.height or target.shape[1] > scenario.width):
-        grid = f"{scenario.width}x{scenario.height}"
-        common.say(f"The target has {target.shape[1]}x{target.shape[0]} cells: what lies outside the grid of {grid} is cut off.")
-    with common.progress("simulating", scenario.duration) as advance:
-        result = simulate(scenario, IntegerRule(loaded), target, lambda time, _: advance(time), engine, strangers=strangers)
-    document: dict[str, Any] = {
-        "genome": name,
-        "genome_hash": loaded.cell_hash,
-        **_inputs(file, described, strangers),
-        **summary(result),
-        "report": str(folder),
-        "replay": common.replay(),
-        "versions": common.versions(),
-    }
-    files = write_report(result, folder, document)
-    if as_json:
-        common.emit("simulate", document)
-    else:
-        _print(document, files)
-    _judge(described, document)
-
-
-def _inputs(file: Any, described: Described, strangers: dict[str, Any]) -> dict[str, Any]:
-    """What the run was made from besides its genome: the scenario file, genomes of strangers."""
-    import hashlib
-
-    made: dict[str, Any] = {}
-    if file.text:
-        made["scenario_file"] = {"path": str(file.where), "sha256": hashlib.sha256(file.text.encode()).hexdigest()}
-    if strangers:
-        made["strangers"] = {
-            word: {"genome": described.strangers[word], "genome_hash": rule.genome.cell_hash} for word, rule in strangers.items()
-        }
-    return made
-
-
 def _judge(described: Described, document: dict[str, Any]) -> None:
     """Raise what the run misses: planned faults that never fired, stated limits."""
     from nca_hw.errors import LimitMissed
@@ -162,6 +270,9 @@ def _judge(described: Described, document: dict[str, Any]) -> None:
     if unfired:
         told = "; ".join(f"fault {fault['fault']} ({fault['kind']}) at {fault['at_updates']:g} u changed nothing" for fault in unfired)
         raise LimitMissed(f"the run is invalid: {told}", cure=f"Strike cells that are there and have power. {replay}")
+    for name, end in document.get("compared", {}).items():
+        if not end["equal"] and name != "float":
+            raise LimitMissed(f"the trajectory of {name} differs from the integer cell's", cure=replay)
     limit, loss = described.loss_limit, document["loss"]
     if limit is not None and (loss is None or not loss <= limit):
         raise LimitMissed(f"pattern loss at the end is {loss}, the stated limit is {limit:g}", cure=replay)
@@ -200,6 +311,10 @@ def _print(document: dict[str, Any], files: list[str]) -> None:
     if d["link_load"] is not None:
         load = d["link_load"]
         rows += [("link load", f"{load['mean']:.1%}, the busiest {load['busiest']:.1%}, at {load['baud']} baud")]
+    for name, end in d.get("compared", {}).items():
+        if name != "int8":
+            told = "the integer cell's trajectory" if end["equal"] else "a trajectory of its own"
+            rows += [(name, f"loss {number(end['loss'])}, {told}")]
     rows += [
         ("trajectory", d["trajectory_hash"][:16]),
         ("report", f"{d['report']}/ ({', '.join(files)})"),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nca_hw.sim.faults import Fault, Kill
 from nca_hw.sim.regions import RandomFraction
-from nca_hw.sim.rules import Rule
+from nca_hw.sim.rules import FloatRule, Rule
 from nca_hw.sim.run import simulate
 from nca_hw.sim.scenario import Scenario
 
@@ -39,6 +39,11 @@ class Cost:
     effect: Effect
     cells: str
     losses: tuple[float, ...]
+
+    @property
+    def is_base(self) -> bool:
+        """The row that the others are compared with: integer cells on clocks of their own, and nothing else."""
+        return self.effect.kind == CLOCKS and self.cells != FloatRule.name
 
     @property
     def median(self) -> float:
@@ -107,7 +112,7 @@ def _one_by_one(scenario: Scenario, base: Scenario) -> Iterator[tuple[str, Scena
 def fault_name(fault: Fault, unit: int) -> str:
     """A fault in a few words; `unit` is the mean interval, ns."""
     times = f", {fault.times} times" if fault.times > 1 else ""
-    return f"{fault.kind} at {fault.at / unit:g} u{times}"
+    return f"{fault.kind} {fault.struck} at {fault.at / unit:g} u{times}"
 
 
 def ablate(

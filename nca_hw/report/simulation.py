@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,8 @@ def key_moments(result: Result) -> list[int]:
     return within[:SHEET_MAX]
 
 
-def write_report(result: Result, folder: Path, record: dict[str, Any]) -> list[str]:
-    """Write contact.png, grid.webp, loss.svg (with a target) and run.json into `folder`; gives their names.
+def write_report(result: Result, folder: Path, record: dict[str, Any], more: Mapping[str, bytes] | None = None) -> list[str]:
+    """Write contact.png, grid.webp, loss.svg (with a target), run.json and `more` files into `folder`; gives their names.
 
     Raises:
         NcaHwError: the folder can't be written.
@@ -95,6 +96,7 @@ def write_report(result: Result, folder: Path, record: dict[str, Any]) -> list[s
         files["loss.svg"] = curve.loss_curve(updates, result.losses, faults)
     series = {"time_updates": updates, "loss": result.losses, "alive": result.alive}
     files["run.json"] = json.dumps({**record, "series": series}, indent=1).encode() + b"\n"
+    files.update(more or {})
     for name, data in files.items():
         write_whole(folder / name, data)
     return list(files)

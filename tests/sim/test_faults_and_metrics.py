@@ -23,6 +23,13 @@ def test_words_for_cells() -> None:
     assert parse("20x40@5,0") == Rectangle(20, 40, 5, 0)
 
 
+@pytest.mark.parametrize(
+    "words", ["480", "30%", "0.1%", "12.25%", "20x40@5,0", "disc 2.5@3,4", "3 tiles", "25% tiles", "tile 2,0", "seed", "all", "100%", "0"]
+)
+def test_a_choice_of_cells_as_text_is_the_words_it_was_read_from(words: str) -> None:
+    assert str(parse(words)) == words
+
+
 @pytest.mark.parametrize("words", ["130%", "-3", "a third", "", "3x@1,1", "0x4@0,0", "30 %", "1e3", "nan%"])
 def test_words_that_name_no_cells_are_refused_with_the_cure(words: str) -> None:
     with pytest.raises(NcaHwError) as caught:
