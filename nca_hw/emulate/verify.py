@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nca_hw.core import frames, reference
 from nca_hw.core.ccore import CCell
 from nca_hw.core.genome import NEIGHBOURS, Genome
+from nca_hw.core.light import led_duty
 from nca_hw.core.reference import Codes
 from nca_hw.emulate.rp2040 import CRYSTAL_HZ, IO_BANK0, RAM, RESETS, UART, WATCHDOG_TICK, CycleMeter, EmulationError, Rp2040
 from nca_hw.firmware.build import Build
@@ -285,8 +286,7 @@ def _check_setup(made: Build, chip: Rp2040) -> None:
 def _check_lights(genome: Genome, made: Build, log: _Log, states: Codes) -> None:
     """The LED's bits after every update, green, red, blue: four SPI bits a bit, squared brightness, capped. Source: docs/firmware.md."""
     channels = [min(c, genome.channels - 1) for c in (1, 0, 2)]
-    values = np.clip(reference.val(genome, states[:, channels]), 0, 255)
-    wanted = values * values * made.board.led.brightness >> 16
+    wanted = led_duty(reference.val(genome, states[:, channels]), made.board.led.brightness)
     for update, (light, colours) in enumerate(zip(log.lights, wanted, strict=True)):
         bits = "".join(f"{word:016b}" for word in light)
         told = "".join({"1000": "0", "1100": "1"}.get(bits[i : i + 4], "?") for i in range(0, len(bits), 4))

@@ -19,6 +19,7 @@ Pin = Annotated[int, Field(ge=0, le=29)]
 # RP2040 datasheet, table 2: pins of UART0 (east) and UART1 (west), tx and rx, and of the SPI0 output that drives the LED.
 UART_PINS = {"east": {(0, 1), (12, 13), (16, 17), (28, 29)}, "west": {(4, 5), (8, 9), (20, 21), (24, 25)}}
 LED_PINS = (3, 7, 19, 23)
+CRYSTAL_HZ = 12_000_000  # the firmware of the family runs from the crystal, no PLL
 
 
 class Memory(Strict):
@@ -64,6 +65,30 @@ class Seed(Strict):
     pin: Pin
 
 
+Milliamperes = Annotated[float, Field(ge=0, le=1000)]
+Cycles = Annotated[int, Field(ge=1, le=1 << 32)]
+
+
+class Power(Strict):
+    """What a cell takes from the supply, for estimates of energy.
+
+    Attributes:
+        supply_volts: of LED and board; all currents are those drawn from it.
+        chip_computing_ma, chip_waiting_ma: of the chip and what is around it on its board, without the LED.
+        led_quiescent_ma: of the LED's controller, dark or lit. led_colour_ma: of one of its three colours at full duty.
+        clock_hz: of the processor. cycles_evaluated: of an update that runs the network. cycles_skipped: of one that does not.
+    """
+
+    supply_volts: Annotated[float, Field(ge=1, le=60)]
+    chip_computing_ma: Milliamperes
+    chip_waiting_ma: Milliamperes
+    led_quiescent_ma: Milliamperes
+    led_colour_ma: Milliamperes
+    clock_hz: Annotated[int, Field(ge=1000, le=1_000_000_000)]
+    cycles_evaluated: Cycles
+    cycles_skipped: Cycles
+
+
 class Board(Strict):
     """A board of a known family."""
 
@@ -77,6 +102,7 @@ class Board(Strict):
     led: Led
     links: Links
     seed: Seed
+    power: Power
 
     def pins(self) -> dict[str, int]:
         """What every pin is for: purpose to number."""
@@ -129,6 +155,13 @@ def _clashes(file: TomlFile, board: Board) -> Iterator[str]:
         owner.setdefault(pin, purpose)
     if board.led.pin not in LED_PINS:
         yield file.mistake(("led", "pin"), f"pin {board.led.pin} is no SPI0 output; those are {', '.join(map(str, LED_PINS))}")
+    power = board.power
+    if power.clock_hz != CRYSTAL_HZ:
+        yield file.mistake(("power", "clock_hz"), f"is {power.clock_hz}; the firmware runs from the crystal, at {CRYSTAL_HZ}")
+    if power.chip_waiting_ma > power.chip_computing_ma:
+        yield file.mistake(("power", "chip_waiting_ma"), "is more than chip_computing_ma; waiting takes no more than computing")
+    if power.cycles_skipped > power.cycles_evaluated:
+        yield file.mistake(("power", "cycles_skipped"), "is more than cycles_evaluated, which do all of that and more")
     for side, allowed in UART_PINS.items():
         port = getattr(board.links, side)
         if (port.tx, port.rx) not in allowed:

@@ -25,6 +25,16 @@ def test_a_board_of_ones_own_is_a_file(tmp_path: Path) -> None:
     assert (board.name, board.led.brightness) == ("mine", 16)
 
 
+def test_a_board_without_figures_of_power_is_told_so() -> None:
+    without = GOOD[: GOOD.index("[power]")]
+    with pytest.raises(NcaHwError, match="power: Field required"):
+        parse(without, "mine")
+
+
+def test_whole_numbers_are_figures_too() -> None:
+    assert parse(GOOD.replace("supply_volts = 5.0", "supply_volts = 5"), "mine").power == load_board("rp2040").power
+
+
 def test_an_unknown_board_is_told_the_nearest() -> None:
     with pytest.raises(NcaHwError, match=r"no board 'rp2400'\. Did you mean 'rp2040'\?"):
         load_board("rp2400")
@@ -54,6 +64,13 @@ def test_all_mistakes_are_told_with_their_lines() -> None:
         ("pin = 22", "pin = 30", "less than or equal to 29"),
         ("interval_us = 100_000", "interval_us = 2_000_000", "1048576"),
         ("[budget]", "[budget", "is not TOML"),
+        ("supply_volts = 5.0", "supply_volts = 0.5", "power.supply_volts: .*greater than or equal to 1"),
+        ("led_colour_ma = 12.0", 'led_colour_ma = "12"', "power.led_colour_ma: .*valid number"),
+        ("led_quiescent_ma = 1.0", "led_quiescent_ma = -1.0", "power.led_quiescent_ma: .*greater than or equal to 0"),
+        ("chip_waiting_ma = 2.5", "chip_wait_ma = 2.5", "Did you mean 'chip_waiting_ma'"),
+        ("chip_waiting_ma = 2.5", "chip_waiting_ma = 3.5", "waiting takes no more than computing"),
+        ("clock_hz = 12_000_000", "clock_hz = 125_000_000", "the firmware runs from the crystal, at 12000000"),
+        ("cycles_skipped = 324", "cycles_skipped = 300_000", "more than cycles_evaluated"),
     ],
 )
 def test_what_cannot_work_is_refused(old: str, new: str, message: str) -> None:
