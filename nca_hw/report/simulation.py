@@ -11,6 +11,7 @@ import numpy as np
 
 from nca_hw.formats.files import make_folder, write_whole
 from nca_hw.report import curve, led
+from nca_hw.report.movie import movie
 from nca_hw.sim.run import Result
 
 FRAMES_MAX = 160
@@ -86,7 +87,7 @@ def write_report(result: Result, folder: Path, record: dict[str, Any], more: Map
     pixels = max(1, min(4, 240 // max(scenario.width, scenario.height)))
     files = {"contact.png": led.contact_sheet(moments, pixels=pixels)}
     stride = -(-len(times) // FRAMES_MAX)
-    files["grid.webp"] = led.animation([result.rgba(i) for i in range(0, len(times), stride)], pixels=pixels + 1)
+    files["grid.webp"] = movie([result.rgba(i) for i in range(0, len(times), stride)], "webp", pixels=pixels + 1)
     if result.losses:
         faults = [
             (at / scenario.interval, None if end is None else end / scenario.interval)
