@@ -71,7 +71,7 @@ KILL_AT, RESTART_AFTER = "200u", "10u"
 @click.option("--compare", is_flag=True, help="Also run float cells and the firmware's machine code; takes minutes.")
 @click.option("--ablate", is_flag=True, help="Instead: what each physical effect costs, one switched on at a time.")
 @click.option("--ablate-seeds", type=click.IntRange(1, 1000), default=3, show_default=True, help="Runs a row.")
-@click.option("--float", "float_model", type=common.FILE, help="Float model (.npz) for the float rows.  [default: the genome's own weights]")
+@click.option("--float", "float_model", type=common.FILE, help="Float model (.npz) for float cells.  [default: the genome's weights]")
 @click.option("--board", default="rp2040", show_default=True, help="Board whose firmware is compared.")
 @click.option("--report", type=common.FILE, help="Folder for pictures and run.json.  [default: out/GENOME-GRID-seedSEED]")
 @common.json_option

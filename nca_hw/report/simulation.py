@@ -89,15 +89,24 @@ def write_report(result: Result, folder: Path, record: dict[str, Any], more: Map
     stride = -(-len(times) // FRAMES_MAX)
     files["grid.webp"] = movie([result.rgba(i) for i in range(0, len(times), stride)], "webp", pixels=pixels + 1)
     if result.losses:
+        unit = scenario.interval
         faults = [
-            (at / scenario.interval, None if end is None else end / scenario.interval)
+            (fault.kind, at / unit, None if end is None else end / unit)
             for fault in scenario.faults
             for at, end in fault.spans()
         ]
-        files["loss.svg"] = curve.loss_curve(updates, result.losses, faults)
+        files["loss.svg"] = curve.loss_curve(updates, result.losses, faults, _recovered_at(result))
     series = {"time_updates": updates, "loss": result.losses, "alive": result.alive}
     files["run.json"] = json.dumps({**record, "series": series}, indent=1).encode() + b"\n"
     files.update(more or {})
     for name, data in files.items():
         write_whole(folder / name, data)
     return list(files)
+
+
+def _recovered_at(result: Result) -> float | None:
+    """The time from which on the array had recovered, in mean updates."""
+    after, scenario = result.recovery.after, result.scenario
+    if after is None:
+        return None
+    return (max(at if end is None else end for fault in scenario.faults for at, end in fault.spans()) + after) / scenario.interval

@@ -28,11 +28,12 @@ def test_a_board_of_ones_own_is_a_file(tmp_path: Path) -> None:
 def test_a_board_without_figures_of_power_is_told_so() -> None:
     without = GOOD[: GOOD.index("[power]")]
     with pytest.raises(NcaHwError, match="power: Field required"):
-        parse(without, "mine")
+        parse(TomlFile("mine.toml", without), "mine")
 
 
 def test_whole_numbers_are_figures_too() -> None:
-    assert parse(GOOD.replace("supply_volts = 5.0", "supply_volts = 5"), "mine").power == load_board("rp2040").power
+    text = GOOD.replace("supply_volts = 5.0", "supply_volts = 5")
+    assert parse(TomlFile("mine.toml", text), "mine").power == load_board("rp2040").power
 
 
 def test_an_unknown_board_is_told_the_nearest() -> None:
