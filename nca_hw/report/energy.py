@@ -84,7 +84,7 @@ def weights(times: Sequence[int], duration: int) -> NDArray[np.float64]:
     spans = np.diff([*times, duration]).astype(np.float64)
     if spans.sum() == 0:
         spans[-1] = 1
-    return spans / spans.sum()
+    return np.asarray(spans / spans.sum(), np.float64)
 
 
 def _chips(powered: NDArray[np.bool_], scenario: Scenario) -> int:
