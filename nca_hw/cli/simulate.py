@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,11 +69,17 @@ KILL_AT, RESTART_AFTER = "200u", "10u"
     help="Both give the same trajectory; simpy is the readable reference.",
 )  # fmt: skip
 @click.option("--fail-above", type=click.FloatRange(min=0), help="Exit with 1 if the pattern loss at the end is above this.")
+@click.option("--view", is_flag=True, help="Show the array in the terminal while it runs.")
+@click.option("--movie", type=click.Choice(["webp", "gif", "mp4"]), default="webp", show_default=True, help="mp4 needs the extra mp4.")
+@click.option(
+    "--look", type=click.Choice(["light", "board", "supply"]), default="light", show_default=True,
+    help="Colours as they are; as the board's LEDs show them to an eye that adapts; or as dim as its cap makes them.",
+)  # fmt: skip
 @click.option("--compare", is_flag=True, help="Also run float cells and the firmware's machine code; takes minutes.")
 @click.option("--ablate", is_flag=True, help="Instead: what each physical effect costs, one switched on at a time.")
 @click.option("--ablate-seeds", type=click.IntRange(1, 1000), default=3, show_default=True, help="Runs a row.")
 @click.option("--float", "float_model", type=common.FILE, help="Float model (.npz) for float cells.  [default: the genome's weights]")
-@click.option("--board", default="rp2040", show_default=True, help="Board whose firmware is compared.")
+@click.option("--board", default="rp2040", show_default=True, help="Board for energy, looks and --compare.")
 @click.option("--report", type=common.FILE, help="Folder for pictures and run.json.  [default: out/GENOME-GRID-seedSEED]")
 @common.json_option
 def command(genome: str | None, scenario: Path | None, report: Path | None, as_json: bool, **options: Any) -> None:
@@ -152,23 +159,38 @@ class _Job:
 
 
 def _simulate(job: _Job, options: dict[str, Any], *, as_json: bool) -> None:
+    from nca_hw.formats.boards import load_board
     from nca_hw.formats.files import make_folder
+    from nca_hw.report.energy import estimate
+    from nca_hw.report.led import Look
+    from nca_hw.report.live import LiveView, follow
     from nca_hw.report.simulation import summary, write_report
     from nca_hw.sim.rules import IntegerRule
     from nca_hw.sim.run import simulate
 
-    scenario = job.described.scenario
+    scenario, target, rule = job.described.scenario, job.target, IntegerRule(job.genome)
+    board = load_board(options["board"])
+    look = None if options["look"] == "light" else Look(board.led.brightness, "adapted" if options["look"] == "board" else "supply")
     make_folder(job.folder)
-    with common.progress("simulating", scenario.duration) as advance:
-        rule = IntegerRule(job.genome)
-        result = simulate(scenario, rule, job.target, lambda time, _: advance(time), options["engine"], strangers=job.strangers)
+    with contextlib.ExitStack() as stack:
+        if options["view"]:
+            view = stack.enter_context(LiveView(scenario.width, scenario.height, title=f"{job.name}, seed {scenario.seed}", look=look))
+            progress = follow(view, scenario, rule, target)
+        else:
+            advance = stack.enter_context(common.progress("simulating", scenario.duration))
+            progress = lambda time, _: advance(time)  # noqa: E731
+        result = simulate(scenario, rule, target, progress, options["engine"], strangers=job.strangers)
+    energy = estimate(result, board)
+    if energy.busy > 1:
+        common.say(f"{board.name} can't keep up: its chips would have to compute {energy.busy:.1f} times as fast.")
     document: dict[str, Any] = {
-        **job.inputs(), **summary(result), "report": str(job.folder), "replay": common.replay(), "versions": common.versions(),
+        **job.inputs(), **summary(result, board.links.baud), "energy": {"board": board.name, **asdict(energy)}, "report": str(job.folder),
+        "replay": common.replay(), "versions": common.versions(),
     }  # fmt: skip
     pictures = {}
     if options["compare"]:
         pictures["compare.png"], document["compared"] = _compare(job, result, options)
-    files = write_report(result, job.folder, document, pictures)
+    files = write_report(result, job.folder, document, moving=options["movie"], look=look, more=pictures)
     if as_json:
         common.emit("simulate", document)
     else:
@@ -311,6 +333,9 @@ def _print(document: dict[str, Any], files: list[str]) -> None:
     if d["link_load"] is not None:
         load = d["link_load"]
         rows += [("link load", f"{load['mean']:.1%}, the busiest {load['busiest']:.1%}, at {load['baud']} baud")]
+    energy = d["energy"]
+    told = f"{energy['array_watts']:.1f} W, peak {energy['peak_amperes']:.1f} A, {energy['led_share']:.0%} of it for LEDs"
+    rows += [("supply, estimated", f"{told} ({energy['board']})")]
     for name, end in d.get("compared", {}).items():
         if name != "int8":
             told = "the integer cell's trajectory" if end["equal"] else "a trajectory of its own"

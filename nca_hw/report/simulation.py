@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from nca_hw.formats.files import make_folder, write_whole
-from nca_hw.report import curve, led
-from nca_hw.report.movie import movie
+from nca_hw.report import curve, led, movie
+from nca_hw.report.heat import heat_map
+from nca_hw.report.led import Look
 from nca_hw.sim.run import Result
 
 FRAMES_MAX = 160
@@ -74,31 +75,38 @@ def key_moments(result: Result) -> list[int]:
     return within[:SHEET_MAX]
 
 
-def write_report(result: Result, folder: Path, record: dict[str, Any], more: Mapping[str, bytes] | None = None) -> list[str]:
-    """Write contact.png, grid.webp, loss.svg (with a target), run.json and `more` files into `folder`; gives their names.
+def write_report(
+    result: Result, folder: Path, record: dict[str, Any], *, moving: str = "webp", look: Look | None = None,
+    more: Mapping[str, bytes] | None = None,
+) -> list[str]:  # fmt: skip
+    """Write contact.png, the movie grid.webp (or another kind), loss.svg (with a target), updates.png and `more` files into `folder`,
+    run.json last; gives their names.
 
     Raises:
-        NcaHwError: the folder can't be written.
+        NcaHwError: the folder can't be written, or no such movie.
+        ToolMissing: the movie needs an extra.
     """
     make_folder(folder)
     scenario, times = result.scenario, result.recording.times
-    updates = [time / scenario.interval for time in times]
+    unit = scenario.interval
+    updates = [time / unit for time in times]
     moments = [(f"{updates[i]:g} u", result.rgba(i)) for i in key_moments(result)]
     pixels = max(1, min(4, 240 // max(scenario.width, scenario.height)))
-    files = {"contact.png": led.contact_sheet(moments, pixels=pixels)}
+    files = {"contact.png": led.contact_sheet(moments, pixels=pixels, look=look)}
     stride = -(-len(times) // FRAMES_MAX)
-    files["grid.webp"] = movie([result.rgba(i) for i in range(0, len(times), stride)], "webp", pixels=pixels + 1)
+    frames = [result.rgba(i) for i in range(0, len(times), stride)]
+    files[f"grid.{moving}"] = movie.movie(frames, moving, pixels=pixels + 1, look=look)
     if result.losses:
-        unit = scenario.interval
         faults = [
             (fault.kind, at / unit, None if end is None else end / unit)
             for fault in scenario.faults
             for at, end in fault.spans()
         ]
         files["loss.svg"] = curve.loss_curve(updates, result.losses, faults, _recovered_at(result))
+    files["updates.png"] = heat_map(result.recording.updates_per_cell)
+    files.update(more or {})
     series = {"time_updates": updates, "loss": result.losses, "alive": result.alive}
     files["run.json"] = json.dumps({**record, "series": series}, indent=1).encode() + b"\n"
-    files.update(more or {})
     for name, data in files.items():
         write_whole(folder / name, data)
     return list(files)

@@ -65,7 +65,7 @@ def test_the_replay_line_repeats_the_run_environment_included(tmp_path: Path, ge
 def test_the_report_holds_pictures_a_curve_and_the_record(tmp_path: Path, genome: Path) -> None:
     run("simulate", genome, *KILL, "50", "--report", tmp_path / "report", cwd=tmp_path)
     report = tmp_path / "report"
-    assert sorted(path.name for path in report.iterdir()) == ["contact.png", "grid.webp", "loss.svg", "run.json"]
+    assert sorted(path.name for path in report.iterdir()) == ["contact.png", "grid.webp", "loss.svg", "run.json", "updates.png"]
     with Image.open(report / "contact.png") as sheet:
         assert sheet.width > 100
     with Image.open(report / "grid.webp") as movie:
@@ -74,6 +74,34 @@ def test_the_report_holds_pictures_a_curve_and_the_record(tmp_path: Path, genome
     assert len(record["series"]["loss"]) == 21
     assert record["genome_hash"] == shipped_size_genome().cell_hash
     assert "</svg>" in (report / "loss.svg").read_text()
+
+
+def test_the_firmware_runs_the_trajectory_of_the_integer_cell_side_by_side(tmp_path: Path, genome: Path) -> None:
+    words = ["--grid", "8x8", "--duration", "6u", "--kill", "20", "--kill-at", "3u", "--restart-after", "1u", "--compare", "--json"]
+    compared = json.loads(run("simulate", genome, *words, "--report", "r", cwd=tmp_path).stdout)["compared"]
+    assert {name: end["equal"] for name, end in compared.items()} == {"float": False, "int8": True, "firmware rp2040": True}
+    with Image.open(tmp_path / "r" / "compare.png") as sheet:
+        assert sheet.height > 3 * 100
+
+
+def test_an_ablation_tells_what_every_effect_costs(tmp_path: Path, genome: Path) -> None:
+    words = ["--grid", "8x8", "--duration", "8u", "--tile", "2x2", "--loss", "20%", "--fault", "stuck 9 at=2u"]
+    words += ["--ablate", "--ablate-seeds", "2"]
+    rows = json.loads(run("simulate", genome, *words, "--json", cwd=tmp_path).stdout)["ablation"]
+    names = [row["effect"] for row in rows]
+    assert {"tiles of 2x2", "messages lost: 0.2", "stuck 9 at 2 u", "the scenario as it is"} <= set(names)
+    assert [row["cells"] for row in rows[:3]] == ["float", "float", "int8"]
+    assert [row["ratio"] for row in rows if row["kind"] == "own clocks" and row["cells"] == "int8"] == [1.0]
+    printed = run("simulate", genome, *words, cwd=tmp_path).stdout
+    assert all(name in printed for name in names)
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_looks_and_movies_are_chosen_and_a_view_needs_a_terminal(tmp_path: Path, genome: Path) -> None:
+    done = run("simulate", genome, *QUICK, "--movie", "gif", "--look", "board", "--view", "--report", "r", cwd=tmp_path)
+    assert "No live view: the output is no terminal." in done.stderr
+    with Image.open(tmp_path / "r" / "grid.gif") as movie:
+        assert movie.format == "GIF"
 
 
 def test_a_missed_limit_exits_with_one_and_says_how_to_replay(tmp_path: Path, genome: Path) -> None:
