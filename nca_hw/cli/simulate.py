@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
     from nca_hw.core.genome import Genome
     from nca_hw.formats.toml_file import Place, TomlFile
+    from nca_hw.report.trace import Tracer
     from nca_hw.scenario_file import Described
     from nca_hw.sim.rules import FloatRule, IntegerRule, Rule
     from nca_hw.sim.run import Result
+    from nca_hw.sim.scenario import Scenario
 
 # Options that are words of a scenario file, and their places there.
 PLACES: dict[str, Place] = {
@@ -69,6 +71,11 @@ KILL_AT, RESTART_AFTER = "200u", "10u"
     help="Both give the same trajectory; simpy is the readable reference.",
 )  # fmt: skip
 @click.option("--fail-above", type=click.FloatRange(min=0), help="Exit with 1 if the pattern loss at the end is above this.")
+@click.option("--record", is_flag=True, help="Also write states.npz: every recorded state.")
+@click.option("--trace", type=common.FILE, help="Event trace: .json or .json.gz for Perfetto and chrome://tracing, .vcd for GTKWave.")
+@click.option("--trace-cells", metavar="CELLS", help="Cells that are traced.  [default: all]")
+@click.option("--trace-from", metavar="TIME", help="Beginning of the trace.  [default: 0s]")
+@click.option("--trace-to", metavar="TIME", help="End of the trace.  [default: that of the run]")
 @click.option("--view", is_flag=True, help="Show the array in the terminal while it runs.")
 @click.option("--movie", type=click.Choice(["webp", "gif", "mp4"]), default="webp", show_default=True, help="mp4 needs the extra mp4.")
 @click.option(
@@ -161,6 +168,7 @@ class _Job:
 def _simulate(job: _Job, options: dict[str, Any], *, as_json: bool) -> None:
     from nca_hw.formats.boards import load_board
     from nca_hw.formats.files import make_folder
+    from nca_hw.report import states
     from nca_hw.report.energy import estimate
     from nca_hw.report.led import Look
     from nca_hw.report.live import LiveView, follow
@@ -171,6 +179,7 @@ def _simulate(job: _Job, options: dict[str, Any], *, as_json: bool) -> None:
     scenario, target, rule = job.described.scenario, job.target, IntegerRule(job.genome)
     board = load_board(options["board"])
     look = None if options["look"] == "light" else Look(board.led.brightness, "adapted" if options["look"] == "board" else "supply")
+    tracer = _tracer(scenario, rule, options)
     make_folder(job.folder)
     with contextlib.ExitStack() as stack:
         if options["view"]:
@@ -179,23 +188,51 @@ def _simulate(job: _Job, options: dict[str, Any], *, as_json: bool) -> None:
         else:
             advance = stack.enter_context(common.progress("simulating", scenario.duration))
             progress = lambda time, _: advance(time)  # noqa: E731
-        result = simulate(scenario, rule, target, progress, options["engine"], strangers=job.strangers)
+        listener = None if tracer is None else tracer.listen
+        result = simulate(scenario, rule, target, progress, options["engine"], strangers=job.strangers, listener=listener)
+    if tracer is not None:
+        tracer.write(options["trace"], result)
+    if options["record"]:
+        states.save(result, job.folder / "states.npz")
     energy = estimate(result, board)
     if energy.busy > 1:
         common.say(f"{board.name} can't keep up: its chips would have to compute {energy.busy:.1f} times as fast.")
     document: dict[str, Any] = {
         **job.inputs(), **summary(result, board.links.baud), "energy": {"board": board.name, **asdict(energy)}, "report": str(job.folder),
-        "replay": common.replay(), "versions": common.versions(),
+        "trace": None if options["trace"] is None else str(options["trace"]), "replay": common.replay(), "versions": common.versions(),
     }  # fmt: skip
     pictures = {}
     if options["compare"]:
         pictures["compare.png"], document["compared"] = _compare(job, result, options)
-    files = write_report(result, job.folder, document, moving=options["movie"], look=look, more=pictures)
+    files = ["states.npz"] if options["record"] else []
+    files += write_report(result, job.folder, document, moving=options["movie"], look=look, more=pictures)
     if as_json:
         common.emit("simulate", document)
     else:
         _print(document, files)
     _judge(job.described, document)
+
+
+def _tracer(scenario: Scenario, rule: IntegerRule, options: dict[str, Any]) -> Tracer | None:
+    from nca_hw.errors import NcaHwError
+    from nca_hw.formats import words
+    from nca_hw.report.trace import Tracer, check_ending
+    from nca_hw.sim.regions import parse
+
+    chosen = [name for name in ("trace_cells", "trace_from", "trace_to") if options[name] is not None]
+    if options["trace"] is None:
+        if chosen:
+            raise click.UsageError(f"--{chosen[0].replace('_', '-')} says more about --trace, which is not given.")
+        return None
+    check_ending(options["trace"])
+    times: dict[str, int | None] = {}
+    for name in ("trace_from", "trace_to"):
+        try:
+            times[name] = None if options[name] is None else words.time(options[name]).ns(scenario.interval)
+        except ValueError as error:
+            raise NcaHwError(str(error), where=f"--{name.replace('_', '-')}") from None
+    cells = None if options["trace_cells"] is None else parse(options["trace_cells"])
+    return Tracer(scenario, rule, cells=cells, start_ns=times["trace_from"] or 0, end_ns=times["trace_to"])
 
 
 def _compare(job: _Job, result: Result, options: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
@@ -344,4 +381,6 @@ def _print(document: dict[str, Any], files: list[str]) -> None:
         ("trajectory", d["trajectory_hash"][:16]),
         ("report", f"{d['report']}/ ({', '.join(files)})"),
     ]
+    if d["trace"] is not None:
+        rows += [("trace", d["trace"])]
     common.table(rows)

@@ -16,6 +16,7 @@ from genome_strategies import shipped_size_genome
 from PIL import Image
 
 from nca_hw.formats.picture import to_png_bytes
+from nca_hw.report import states
 
 NCA_HW = str(Path(sys.executable).with_name("nca-hw"))  # of this environment, active or not
 QUICK = ["--grid", "12x12", "--duration", "20u"]
@@ -102,6 +103,28 @@ def test_looks_and_movies_are_chosen_and_a_view_needs_a_terminal(tmp_path: Path,
     assert "No live view: the output is no terminal." in done.stderr
     with Image.open(tmp_path / "r" / "grid.gif") as movie:
         assert movie.format == "GIF"
+
+
+def test_states_and_a_trace_of_chosen_cells_are_written(tmp_path: Path, genome: Path) -> None:
+    words = ["--record", "--report", "r", "--trace", "run.json", "--trace-cells", "2x2@5,5", "--trace-from", "9u", "--trace-to", "14u"]
+    done = json.loads(run("simulate", genome, *KILL, "12x12@0,0", *words, "--json", cwd=tmp_path).stdout)
+    recorded = states.load(tmp_path / "r" / "states.npz")
+    assert recorded.trajectory_hash == done["trajectory_hash"]
+    assert recorded.states.shape == (21, 12, 12, 16)
+    events = json.loads((tmp_path / "run.json").read_text())["traceEvents"]
+    named = {event["args"]["name"] for event in events if event["name"] == "thread_name"}
+    assert named == {"cell 5,5", "cell 6,5", "cell 5,6", "cell 6,6"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["--trace", "x.jsn"], "ending of no known trace"), (["--trace-cells", "3"], "--trace, which is not given"),
+     (["--trace", "x.json", "--trace-to", "soon"], "--trace-to: 'soon' is no time"),
+     (["--trace", "x.vcd", "--trace-cells", "9x"], "names no cells")],
+)  # fmt: skip
+def test_a_trace_that_cannot_be_is_refused_before_the_run(tmp_path: Path, genome: Path, words: list[str], message: str) -> None:
+    assert message in run("simulate", genome, *QUICK, *words, cwd=tmp_path, code=2).stderr.replace("\n", " ")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_missed_limit_exits_with_one_and_says_how_to_replay(tmp_path: Path, genome: Path) -> None:
