@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageDraw, UnidentifiedImageError
 
 from nca_hw.errors import NcaHwError
 
@@ -15,15 +16,21 @@ Picture = NDArray[np.float32]
 SIDE_MAX = 4096  # pixels of an image file's longer side: more is a mistake, or a bomb
 CANVAS_MAX = 512  # cells
 MARGIN = 4  # transparent cells around a fitted picture, so that the pattern is not shaped by the grid's edge
+SMALL, SMALL_MARGIN = 24, 2  # a canvas that is narrower, and its margin
+CUT_SIDE = 768  # pixels of an image's longer side, to which it is scaled before its background is taken away
+CUT_REACH = 60  # colours that differ from the background by less, summed over red, green and blue of 0..255, belong to it
+LIGHT_LEAST = 0.2  # of the brightest colour of a visible cell: what is darker looks like a hole on an array
 
 
-def load_picture(path: str | Path, size: tuple[int, int] | None = None) -> Picture:
+def load_picture(path: str | Path, size: tuple[int, int] | None = None, background: str = "alpha") -> Picture:
     """A picture as the automaton shows it, float32 [H, W, 4], RGBA premultiplied, 0 to 1.
 
     Args:
         path: an image file that Pillow reads, with an alpha channel.
         size: (height, width) of the canvas in cells. The visible part of the picture is scaled to fit inside it with a margin of four
-            cells and centred, unless the picture has this size already. None takes the picture as it is.
+            cells (two on small canvases) and centred, unless the picture has this size already. None takes the picture as it is.
+        background: what is no part of the pattern: "alpha", what is transparent; "auto", what is connected with the edge and has its
+            colour; or "#rrggbb", what is connected with the edge and has that one.
     Raises:
         NcaHwError: the file can't be read, is no image, has no alpha channel, is empty, or is too large.
     """
@@ -31,12 +38,14 @@ def load_picture(path: str | Path, size: tuple[int, int] | None = None) -> Pictu
         data = Path(path).read_bytes()
     except OSError as error:
         raise NcaHwError(f"can't be read ({error.strerror or error})", where=path, cure="Name an image file, PNG for example.") from None
-    return from_png_bytes(data, size, where=path)
+    return from_png_bytes(data, size, where=path, background=background)
 
 
-def from_png_bytes(data: bytes, size: tuple[int, int] | None = None, *, where: str | Path = "picture") -> Picture:
+def from_png_bytes(
+    data: bytes, size: tuple[int, int] | None = None, *, where: str | Path = "picture", background: str = "alpha"
+) -> Picture:
     """The same from the bytes of an image file; `where` names it in errors."""
-    picture = _premultiply(_open(data, where), where)
+    picture = _premultiply(_open(data, where, background), where)
     if size is not None and picture.shape[:2] != size:
         picture = _premultiply(_open(to_png_bytes(fit(picture, size, where=where)), where), where)  # 8 bits, as its PNG will hold it
     height, width = picture.shape[:2]
@@ -69,9 +78,10 @@ def fit(picture: Picture, size: tuple[int, int], *, where: str | Path = "picture
     Scaling premultiplied values keeps the colour of transparent pixels out of the edges.
     """
     height, width = size
-    inner_height, inner_width = height - 2 * MARGIN, width - 2 * MARGIN
+    margin = MARGIN if min(size) >= SMALL else SMALL_MARGIN
+    inner_height, inner_width = height - 2 * margin, width - 2 * margin
     if min(inner_height, inner_width) < 1 or max(size) > CANVAS_MAX:
-        low = 2 * MARGIN + 1
+        low = 2 * SMALL_MARGIN + 1
         raise NcaHwError(
             f"a canvas of {width}x{height} cells does not do: allowed are {low}x{low} to {CANVAS_MAX}x{CANVAS_MAX}", where=where
         )
@@ -90,24 +100,51 @@ def fit(picture: Picture, size: tuple[int, int], *, where: str | Path = "picture
     return canvas
 
 
-def _open(data: bytes, where: str | Path) -> Image.Image:
+def dark_share(picture: Picture) -> float:
+    """Share of the visible cells that are too dark to be seen as light on black: they will look like holes."""
+    visible = picture[..., 3] > 0.5
+    dark = picture[..., :3].max(-1) < LIGHT_LEAST
+    return float((visible & dark).sum() / max(1, visible.sum()))
+
+
+def _open(data: bytes, where: str | Path, background: str = "alpha") -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data))
         if max(image.size) > SIDE_MAX:
             raise NcaHwError(
                 f"is {image.width}x{image.height} pixels, allowed are up to {SIDE_MAX}x{SIDE_MAX}", where=where, cure="Scale it down."
             )
+        if background != "alpha":
+            return _cut_out(image.convert("RGB"), background, where)
         if "A" not in image.getbands() and "transparency" not in image.info:
             raise NcaHwError(
                 f"has no alpha channel (its mode is {image.mode}): nothing says which cells are alive",
                 where=where,
-                cure="Make its background transparent and save it as RGBA PNG.",
+                cure="Make its background transparent and save it as RGBA PNG, or have it taken away: --background auto.",
             )
         return image.convert("RGBA")
     except UnidentifiedImageError:
         raise NcaHwError("is not an image that Pillow can read", where=where, cure="Save the picture as PNG with transparency.") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise NcaHwError(f"is a damaged image ({error})", where=where, cure="Save the picture again as PNG.") from None
+
+
+def _cut_out(image: Image.Image, background: str, where: str | Path) -> Image.Image:
+    """The image without its background: what is connected with the edge and has nearly the background's colour becomes transparent."""
+    image.thumbnail((CUT_SIDE, CUT_SIDE))
+    pixels = np.asarray(image)
+    if background == "auto":
+        edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+        colour = tuple(int(c) for c in np.median(edge, axis=0))
+    elif match := re.fullmatch(r"#([0-9a-fA-F]{6})", background):
+        colour = tuple(bytes.fromhex(match[1]))
+    else:
+        raise NcaHwError(f"{background!r} is no background", where=where, cure="Write alpha, auto, or a colour: #ffffff.")
+    distance = np.abs(pixels.astype(np.int64) - colour).sum(-1)
+    near = Image.fromarray(np.where(np.pad(distance, 1) < CUT_REACH, 255, 0).astype(np.uint8)).copy()  # its border is all background
+    ImageDraw.floodfill(near, (0, 0), 128)
+    outside = np.asarray(near)[1:-1, 1:-1] == 128
+    return Image.fromarray(np.dstack([pixels, np.where(outside, 0, 255).astype(np.uint8)]))
 
 
 def _premultiply(image: Image.Image, where: str | Path) -> Picture:

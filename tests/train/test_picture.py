@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from nca_hw.errors import NcaHwError
-from nca_hw.formats.picture import MARGIN, from_png_bytes, load_picture, to_png_bytes
+from nca_hw.formats.picture import MARGIN, dark_share, from_png_bytes, load_picture, to_png_bytes
 
 
 def png(pixels):
@@ -91,5 +91,39 @@ def test_bad_pictures_are_refused_with_place_and_cure(tmp_path, data, words):
 def test_missing_file_and_too_small_canvas_are_refused(tmp_path, half_red):
     with pytest.raises(NcaHwError, match="can't be read"):
         load_picture(tmp_path / "none.png")
-    with pytest.raises(NcaHwError, match="canvas of 8x40"):
-        from_png_bytes(png(half_red), (40, 8))
+    with pytest.raises(NcaHwError, match="canvas of 4x40"):
+        from_png_bytes(png(half_red), (40, 4))
+
+
+def test_a_background_is_what_the_edge_shows_and_no_hole_inside():
+    pixels = np.full((40, 60, 3), 250, np.uint8)
+    pixels[10:30, 10:50] = (200, 30, 30)
+    pixels[15:20, 20:30] = 250  # a white spot of the pattern itself
+    pixels[0, 0] = (249, 251, 244)
+    picture = from_png_bytes(png(pixels), background="auto")
+    assert picture[..., 3].sum() == 20 * 40
+    assert (picture[15:20, 20:30, 3] == 1).all()
+    np.testing.assert_array_equal(from_png_bytes(png(pixels), background="#fafafa"), picture)
+
+
+def test_a_background_of_another_colour_takes_nothing_away():
+    pixels = np.full((8, 8, 3), 250, np.uint8)
+    assert from_png_bytes(png(pixels), background="#000000")[..., 3].min() == 1
+    with pytest.raises(NcaHwError, match="'white' is no background"):
+        from_png_bytes(png(pixels), background="white")
+    with pytest.raises(NcaHwError, match="--background auto"):
+        from_png_bytes(png(pixels))
+    with pytest.raises(NcaHwError, match="nothing to grow"):
+        from_png_bytes(png(pixels), background="auto")
+
+
+def test_small_canvases_have_small_margins(half_red):
+    picture = from_png_bytes(png(half_red), (16, 16))
+    assert np.flatnonzero(picture[..., 3].any(0)).tolist() == list(range(2, 14))
+
+
+def test_dark_cells_are_told_apart_from_those_that_shine():
+    picture = np.zeros((4, 4, 4), np.float32)
+    picture[:2, :, 3] = 1
+    picture[0, :, 1] = 0.6
+    assert dark_share(picture) == 0.5
