@@ -94,11 +94,11 @@ def _made_up(seed: int) -> NDArray[np.int64]:
 
 
 def _measured(traces: tuple[Trace, ...]) -> NDArray[np.int64]:
-    """Ticks from traces: a clock that gains in a segment had shorter ticks."""
+    """What ticks from traces add to a true one: a clock that gains in a segment had shorter ticks."""
     segments = max(1, min((trace.times[-1] - trace.times[0]) // SEGMENT_NS for trace in traces))
     at = np.arange(segments + 1) * SEGMENT_NS
-    gained = [np.diff(np.interp(at + trace.times[0], trace.times, trace.ahead)) for trace in traces]
-    return np.round(np.array(gained) * (-TICK / SEGMENT_NS)).astype(np.int64)
+    gained = np.array([np.diff(np.interp(at + trace.times[0], trace.times, trace.ahead)) for trace in traces])
+    return np.round(TICK / (1 + gained / SEGMENT_NS)).astype(np.int64) - TICK
 
 
 def read_traces(path: Path) -> tuple[Trace, ...]:

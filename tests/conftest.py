@@ -1,4 +1,4 @@
-"""What all tests share: the published models, where they are at hand, and genomes."""
+"""What all tests share: the published models and measured clocks, where they are at hand."""
 
 from __future__ import annotations
 
@@ -11,12 +11,22 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("nca-hw", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("nca-hw")
 
-PUBLISHED = Path(__file__).resolve().parents[2] / "shared" / "models"
+SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture(scope="session")
 def published() -> Path:
     """The folder of the article's published models; tests that need it are skipped where it is absent."""
-    if not PUBLISHED.is_dir():
-        pytest.skip("the published models (../shared/models) are not here")
-    return PUBLISHED
+    return _shared("models", "the published models")
+
+
+@pytest.fixture(scope="session")
+def measured() -> Path:
+    """The folder of measured clocks; tests that need it are skipped where it is absent."""
+    return _shared("clocks", "the measured clocks")
+
+
+def _shared(folder: str, what: str) -> Path:
+    if not (SHARED / folder).is_dir():
+        pytest.skip(f"{what} (../shared/{folder}) are not here")
+    return SHARED / folder

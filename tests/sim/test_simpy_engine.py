@@ -11,39 +11,17 @@ import numpy as np
 import pytest
 import simpy
 from genome_strategies import shipped_size_genome
+from small_arrays import UNIT, CountingRule
 
 from nca_hw.core import reference
 from nca_hw.sim.regions import Rectangle, parse
-from nca_hw.sim.rules import IntegerRule, ReferenceRule, Wake
+from nca_hw.sim.rules import IntegerRule, ReferenceRule
 from nca_hw.sim.run import simulate
-from nca_hw.sim.scenario import MICROSECOND, Kill, Scenario
+from nca_hw.sim.scenario import Kill, Scenario
 from nca_hw.sim.simpy_engine import Cell, SimpyArray
 
-UNIT = 100_000 * MICROSECOND
 SMALL = Scenario(7, 5, seed=3, duration=20 * UNIT)
 GENOME = shipped_size_genome(2, alive=0)
-
-
-class CountingRule:
-    """A cell that counts its wakes in channel 0 and keeps the largest value it has heard in channel 1."""
-
-    name = "counting"
-    channels = 2
-    dtype = np.dtype(np.int8)
-
-    def seed(self) -> np.ndarray:
-        return np.array([0, 100], np.int8)
-
-    def bind(self, state: np.ndarray, inbox: np.ndarray) -> Wake:
-        def wake() -> bool:
-            state[0] = min(int(state[0]) + 1, 127)
-            state[1] = max(state[1], inbox[:, 1].max())
-            return True
-
-        return wake
-
-    def rgba(self, states: np.ndarray) -> np.ndarray:
-        return np.zeros((*states.shape[:-1], 4), np.float32)
 
 
 def trajectory(scenario: Scenario, rule: Any = None) -> str:
