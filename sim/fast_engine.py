@@ -297,6 +297,7 @@ class FastArray:
             if name != "updates":
                 setattr(counters, name, getattr(engine, name))
         self.recording.updates_per_cell = self._grid_cells["updates"].astype(np.int64)
+        self.recording.sendings_per_cell = self._grid_cells["sent"].astype(np.int64)
         return self.recording
 
     def _stops(self) -> Iterator[tuple[int, bool]]:

@@ -73,18 +73,18 @@ class LinkLoad:
     busiest: float
 
 
-def link_load(grid: Grid, updates_per_cell: NDArray[np.int64], frame_seconds: float, duration: int) -> LinkLoad | None:
-    """Load of the links between chips, if each cell sends all its frames at every update; None where there are no links or no time.
+def link_load(grid: Grid, sendings_per_cell: NDArray[np.int64], frame_seconds: float, duration: int) -> LinkLoad | None:
+    """Load of the links between chips, for each cell sends all its frames at once; None where there are no links or no time.
 
     Args:
-        updates_per_cell: int64 [height, width]. frame_seconds: that a frame takes. duration: ns.
+        sendings_per_cell: int64 [height, width]. frame_seconds: that a frame takes. duration: ns.
     """
     frames = np.zeros((grid.chips, NEIGHBOURS), np.int64)
     links = np.zeros((grid.chips, NEIGHBOURS), np.bool_)
     for frame in range(NEIGHBOURS):
         sends = (grid.frame_masks >> np.uint8(frame) & 1).astype(np.bool_)
         chips = grid.chip_of[sends]
-        np.add.at(frames[:, grid.link(frame)], chips, updates_per_cell.reshape(-1)[sends])
+        np.add.at(frames[:, grid.link(frame)], chips, sendings_per_cell.reshape(-1)[sends])
         links[chips, grid.link(frame)] = True
     if not links.any() or duration == 0:
         return None

@@ -92,6 +92,7 @@ class Recording:
 
     Attributes:
         times: ns of every sample. states: one array [height, width, C] a sample. powered: which cells had power, bool [height, width].
+        updates_per_cell, sendings_per_cell: int64 [height, width]; who is stuck, or a new seed, sends without an update.
         strikes: of all faults, in order.
     """
 
@@ -101,6 +102,7 @@ class Recording:
     counters: Counters = field(default_factory=Counters)
     trajectory: Trajectory = field(default_factory=Trajectory)
     updates_per_cell: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    sendings_per_cell: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     strikes: list[Strike] = field(default_factory=list)
 
     def add(self, time: int, states: NDArray[Any], powered: NDArray[np.bool_]) -> None:

@@ -62,8 +62,8 @@ class Result:
 
     def link_load(self, baud: int) -> metrics.LinkLoad | None:
         """Load of the links at a speed in bits a second."""
-        scenario, updates = self.scenario, self.recording.updates_per_cell
-        return metrics.link_load(scenario.grid, updates, frame_seconds(self.rule.channels, baud), scenario.duration)
+        scenario, sendings = self.scenario, self.recording.sendings_per_cell
+        return metrics.link_load(scenario.grid, sendings, frame_seconds(self.rule.channels, baud), scenario.duration)
 
     @property
     def unfired(self) -> list[Strike]:

@@ -356,6 +356,7 @@ class SimpyArray:
             if progress is not None:
                 progress(self.now)
         self.recording.updates_per_cell = self._updates.reshape(scenario.height, scenario.width)
+        self.recording.sendings_per_cell = np.array([cell.sent for cell in self.cells]).reshape(scenario.height, scenario.width)
         return self.recording
 
     def _run_through(self, until: int) -> None:

@@ -136,7 +136,7 @@ def test_the_measured_clocks_are_what_the_rc_model_was_made_from(measured: Path)
 
 
 def test_cells_replay_the_measured_clocks(measured: Path) -> None:
-    """A rate is constant for a minute: at whole minutes of the trace a clock is off by what was measured, to 3 ms; between them to 25 ms."""
+    """A rate is constant for a minute: at whole minutes a clock is off by what was measured, to 3 ms; between them to 25 ms."""
     traces = read_traces(measured)
     scenario = seedless(4, 2, **TICKING, oscillator="trace", traces=traces, duration=3600 * SECOND)
     clocks = draw(scenario).clocks
