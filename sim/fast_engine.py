@@ -17,7 +17,7 @@ from nca_hw.errors import NcaHwError
 from nca_hw.sim.clocks import SEGMENT_NS
 from nca_hw.sim.faults import Cut, Memory, Plant, random_memory
 from nca_hw.sim.grid import INSIDE, OFFSETS, OWN, Grid
-from nca_hw.sim.plan import QUEUE, draw
+from nca_hw.sim.plan import QUEUE, draw, pace_of
 from nca_hw.sim.recording import Recording
 from nca_hw.sim.rules import IntegerRule
 from nca_hw.sim.scenario import Scenario
@@ -245,7 +245,7 @@ class FastArray:
     def pace(self, cells: Sequence[int], slower: float) -> int:
         """Clocks run slower."""
         chosen = self._index[list(cells)]
-        pace = round(slower * 1024)
+        pace = pace_of(slower)
         changed = int((self._cells["pace"][chosen] != pace).sum())
         self._cells["pace"][chosen] = pace
         return changed

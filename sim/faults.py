@@ -1,7 +1,7 @@
 """What goes wrong: every kind of fault, and the elementary operations that both engines carry out for it.
 
 A fault strikes at a time, perhaps again and again, lasts for a while or to the end, and is nothing but operations on cells. A new kind of
-fault is a new class here; the engines know operations only.
+fault is a new class here; the engines know operations only. What happens where faults overlap is overlap.py's.
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ class Kill(Fault):
 
 @dataclass(frozen=True)
 class Brownout(Fault):
-    """The supply of cells sinks below what they need: all reset at once, and come back one by one within `recovery` ns."""
+    """The supply of cells sinks below what they need: all reset at once, and chips come back one by one within `recovery` ns."""
 
     kind = "brownout"
     recovery: int = field(default=0, kw_only=True)
@@ -260,9 +260,12 @@ class Brownout(Fault):
         return Power(time, cells, on=False, fault=number, strike=True)
 
     def _end(self, grid: Grid, cells: tuple[int, ...], time: int, event: int, number: int, seed: int) -> Iterator[Operation]:
-        late = keys(seed, Domain.STAGGER, event + 1, np.array(cells, np.int64)).astype(object) * (self.recovery + 1) // TWO_32
-        for cell, after in zip(cells, late, strict=True):
-            yield Power(time + int(after), (cell,), on=True, fault=number)
+        by_chip: dict[int, list[int]] = {}
+        for cell in cells:
+            by_chip.setdefault(int(grid.chip_of[cell]), []).append(cell)
+        late = keys(seed, Domain.STAGGER, event + 1, np.array(list(by_chip), np.int64)).astype(object) * (self.recovery + 1) // TWO_32
+        for together, after in zip(by_chip.values(), late, strict=True):
+            yield Power(time + int(after), tuple(together), on=True, fault=number)
 
 
 @dataclass(frozen=True)

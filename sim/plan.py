@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nca_hw.sim.clocks import MILLION, Clocks, draw_clocks, draw_waits
 from nca_hw.sim.faults import Operation, Planting, Power, Remembering, Slow
+from nca_hw.sim.overlap import untangle
 from nca_hw.sim.scenario import MICROSECOND, Scenario
 from nca_hw.sim.streams import TWO_32, Domain, keys, random_starts
 
@@ -31,7 +32,8 @@ class Plan:
         clean: uint64 [bits of a frame + 1]: so many bits in a row arrive unflipped if a 32-bit number is not below clean[bits]; empty
             without bit errors.
         cut: uint8 [cells], frames that never get through, a bit for each.
-        operations: in the order in which they happen; those of one time in the order of the faults.
+        operations: in the order in which they happen; those of one time in the order of the faults, the seed's planting last, so that
+            a link that is cut at time 0 carries nothing.
     """
 
     scenario: Scenario
@@ -49,13 +51,13 @@ class Plan:
     def shortest_wait(self) -> int:
         """The least time between two wakes of any cell, ns."""
         fastest = min([1.0, *(fault.factor for fault in self.scenario.faults if isinstance(fault, Slow))])
-        return int(self.waits.min()) * paced(self.clocks.shortest_tick(), fastest) // MILLION
+        return int(self.waits.min()) * paced(self.clocks.shortest_tick(), pace_of(fastest)) // MILLION
 
     @property
     def longest_wait(self) -> int:
         """The greatest time between two wakes of any cell, ns."""
         slowest = max([1.0, *(fault.factor for fault in self.scenario.faults if isinstance(fault, Slow))])
-        return int(self.waits.max()) * paced(self.clocks.longest_tick(), slowest) // MILLION
+        return int(self.waits.max()) * paced(self.clocks.longest_tick(), pace_of(slowest)) // MILLION
 
     @property
     def longest_way(self) -> int:
@@ -73,9 +75,14 @@ def frame_seconds(channels: int, baud: int) -> float:
     return frame_bytes(channels) * 10 / baud
 
 
-def paced(tick: int, slower: float) -> int:
-    """A tick of a clock that runs `slower` times as slow."""
-    return tick * round(slower * 1024) >> 10
+def pace_of(slower: float) -> int:
+    """How slow a clock is that runs `slower` times as slow, in 1024ths."""
+    return round(slower * 1024)
+
+
+def paced(tick: int, pace: int) -> int:
+    """A tick of a clock that runs `pace` 1024ths as slow."""
+    return tick * pace >> 10
 
 
 def draw(scenario: Scenario, channels: int = 16) -> Plan:
@@ -92,7 +99,7 @@ def draw(scenario: Scenario, channels: int = 16) -> Plan:
         frame_ns=round(frame_seconds(channels, scenario.baud) * 1e9) if scenario.baud else 0,
         clean=_clean(scenario.bit_errors, 8 * frame_bytes(channels)) if scenario.bit_errors else np.zeros(0, np.uint64),
         cut=_broken(scenario),
-        operations=tuple(sorted(_operations(scenario), key=lambda operation: operation.time)),
+        operations=_operations(scenario),
     )
 
 
@@ -114,19 +121,27 @@ def _broken(scenario: Scenario) -> NDArray[np.uint8]:
     return cut & grid.frame_masks
 
 
-def _operations(scenario: Scenario) -> Iterator[Operation]:
-    grid = scenario.grid
+def _operations(scenario: Scenario) -> tuple[Operation, ...]:
+    in_order = sorted(_planned(scenario), key=lambda operation: operation.time)
+    return tuple(untangle(in_order, staggered=scenario.stagger > 0) if scenario.faults else in_order)
+
+
+def _planned(scenario: Scenario) -> Iterator[Operation]:
+    grid, planted = scenario.grid, 0
     if scenario.stagger:
         drawn = keys(scenario.seed, Domain.STAGGER, 0, np.arange(grid.chips)).astype(object) * (scenario.stagger + 1) >> 32
         times = [int(time) for time in drawn]
         for chip, time in enumerate(times):
             yield Power(time, tuple(grid.cells_of_chip(chip)), on=True)
-        yield Planting(times[int(grid.chip_of[grid.seed_cell])], (grid.seed_cell,))
+        planted = times[int(grid.chip_of[grid.seed_cell])]
     else:
         yield Power(0, tuple(range(grid.cells)), on=True)
-        yield Planting(0, (grid.seed_cell,)) if scenario.start is None else Remembering(0, scenario.start)
+    if scenario.start is not None:
+        yield Remembering(0, scenario.start)
     for number, fault in enumerate(scenario.faults):
         yield from fault.operations(grid, scenario.seed, number)
+    if scenario.start is None:
+        yield Planting(planted, (grid.seed_cell,))
 
 
 def without_faults(scenario: Scenario) -> Scenario:

@@ -18,7 +18,7 @@ from nca_hw.core.reference import SEED_QUIET, gather_neighbours, random_next
 from nca_hw.sim.clocks import MILLION, SEGMENT_NS
 from nca_hw.sim.faults import Memory, random_memory, random_state
 from nca_hw.sim.grid import OWN, Frame
-from nca_hw.sim.plan import QUEUE, draw, paced
+from nca_hw.sim.plan import QUEUE, draw, pace_of, paced
 from nca_hw.sim.recording import Recording
 from nca_hw.sim.rules import Array, Rule
 from nca_hw.sim.scenario import Scenario
@@ -62,7 +62,7 @@ class Cell:
         self.heard_at = [NEVER] * NEIGHBOURS  # when its owner sent what stands in the inbox
         self.update = array.rule.bind(state, inbox)
         self.random = int(array.plan.random[index])
-        self.pace = 1.0  # its clock is so many times too slow
+        self.pace = pace_of(1.0)  # its clock is so many 1024ths too slow
         self.quiet = 0  # wakes that pass without an update: a new seed waits until its neighbours have heard it
         self.stuck = False
         self.babbling = False
@@ -191,7 +191,8 @@ class SimpyArray:
 
     def pace(self, cells: Sequence[int], slower: float) -> int:
         """Clocks run slower."""
-        return sum(self._each(cells, lambda cell: setattr(cell, "pace", slower), lambda cell: cell.pace != slower))
+        pace = pace_of(slower)
+        return sum(self._each(cells, lambda cell: setattr(cell, "pace", pace), lambda cell: cell.pace != pace))
 
     def cut(self, frames: Sequence[tuple[int, int]], on: bool) -> int:
         """Frames no longer get through, or do again."""

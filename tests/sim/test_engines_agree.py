@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from genome_strategies import shipped_size_genome
+from genome_strategies import random_codes, shipped_size_genome
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,7 +45,7 @@ def faults(draw: st.DrawFn, duration: int, coarse: int) -> Fault:
     kind = draw(st.sampled_from([Kill, Kill, Brownout, Stuck, Babble, Slow, Cut, Stranger, Plant]))
     own: dict[str, object] = {
         Kill: {"memory": draw(st.sampled_from(["zero", "random"]))}, Brownout: {"recovery": draw(st.sampled_from([0, coarse, 5 * coarse]))},
-        Slow: {"factor": draw(st.sampled_from([0.25, 0.9, 3.0, 10.0]))}, Stranger: {"genome": "stranger"},
+        Slow: {"factor": draw(st.sampled_from([0.25, 0.9, 1.0001, 3.0, 10.0]))}, Stranger: {"genome": "stranger"},
         Cut: {"direction": draw(st.sampled_from(["both", "out", "in"])), "border": draw(st.booleans())},
     }.get(kind, {})  # fmt: skip
     lasts = draw(st.one_of(st.none(), st.integers(1, 8).map(lambda n: n * coarse), st.integers(1, 4 * coarse)))
@@ -75,12 +75,14 @@ def scenarios(draw: st.DrawFn) -> Scenario:
             "baud": draw(st.sampled_from([0, 0, 10_000_000] if interval < 100_000_000 else [0, 300, 9600])),
             "bit_errors": draw(st.sampled_from([0, 0, 1e-3, 0.2])), "broken": draw(st.sampled_from([0, 0.3, 1])),
         }  # fmt: skip
+    stagger = draw(st.sampled_from([0, 0, coarse, 3 * interval]))
+    start = None if stagger or draw(st.booleans()) else np.maximum(random_codes(draw(st.integers(0, 99)), (height, width, 16)), -127)
     return Scenario(
-        width, height, seed=draw(st.integers(0, 2**32 - 1)), tile_width=tile_width, tile_height=tile_height,
+        width, height, start=start, seed=draw(st.integers(0, 2**32 - 1)), tile_width=tile_width, tile_height=tile_height,
         wiring="eight" if plain else draw(st.sampled_from(["eight", "edges"])), interval=interval,
         waits=draw(st.sampled_from(["uniform", "exponential", "fixed"])), wait_jitter=draw(st.sampled_from([0, 0.1, 0.9])),
         rate_spread=draw(st.sampled_from([0, 0.01, 0.2, 0.5])), oscillator=traced,  # type: ignore[arg-type]
-        traces=TRACES if traced == "trace" else (), stagger=draw(st.sampled_from([0, 0, coarse, 3 * interval])),
+        traces=TRACES if traced == "trace" else (), stagger=stagger,
         same_random=draw(st.booleans()), latency=draw(st.sampled_from([1, 1000, interval // 50, interval, 3 * interval])),
         loss=0 if plain else draw(st.sampled_from([0, 0, 0.1, 0.5, 1])), duration=duration,
         sample_every=draw(st.sampled_from([coarse, interval, 3 * coarse, 7 * interval])),
