@@ -199,6 +199,8 @@ class FastArray:
                 found = random_memory(self.scenario.seed, event, cell, self.rule.channels)
                 self._arrays["states"][index, : self.rule.channels] = found[0]
                 self._arrays["inboxes"][index, :, : self.rule.channels] = found[1:]
+        if self.scenario.same_random:
+            self._cells["random"][chosen] = self.plan.random[list(cells)]
         lib.nca_engine_power_on(self._engine, len(chosen), ffi.from_buffer("uint32_t[]", chosen), self._now)
         return changed
 

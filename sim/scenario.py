@@ -54,7 +54,7 @@ class Scenario:
         rate_spread: clocks of chips run uniformly within +- this fraction of the true rate.
         oscillator: what the clocks are besides: ideal, a crystal, an RC oscillator that wanders; or measured traces.
         stagger: chips get power one by one, at random times within so many ns.
-        same_random: all cells start their generator alike, as in a real bug of the field.
+        same_random: all cells start their generator alike whenever they get power, as in a real bug of the field.
         latency: from the end of sending to having been received, ns, at least 1. latency_jitter: up to so many ns more, message by message.
         baud: bits a second of a link, 10 for a byte; a frame waits for those before it. 0: sending takes no time.
         loss: probability that a message is lost on its link. loss_spread: links' probabilities are within +- this fraction of it.

@@ -160,6 +160,8 @@ class SimpyArray:
             if memory == "random":
                 found = random_memory(self.scenario.seed, event, cell.index, self.rule.channels)
                 cell.state[:], cell.inbox[:] = found[0], found[1:]
+            if self.scenario.same_random:
+                cell.random = int(self.plan.random[cell.index])
             cell.start()
 
         return sum(self._each(cells, start, lambda cell: cell.process is None))

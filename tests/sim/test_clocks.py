@@ -13,7 +13,9 @@ from small_arrays import STILL, UNIT, seedless, wakes
 
 from nca_hw.core.reference import random_next, random_start, random_wait
 from nca_hw.sim.clocks import CRYSTAL_PPM, RC_KEPT_PERCENT, RC_SLOW_PPM, RC_SPREAD_PPM, RC_WANDER_PPM, Trace, read_traces
+from nca_hw.sim.faults import Kill
 from nca_hw.sim.plan import draw
+from nca_hw.sim.regions import parse
 from nca_hw.sim.run import Engine, simulate
 from nca_hw.sim.scenario import MICROSECOND, SECOND, Scenario
 
@@ -205,3 +207,14 @@ def test_cells_with_one_random_seed_wake_together_if_their_clocks_are_alike_and_
         common = min(len(drifting[0]), len(drifting[cell]))
         np.testing.assert_allclose(drifting[cell][:common] / rates[cell], drifting[0][:common] / rates[0], rtol=1e-6)
     assert np.ptp([times[40] for times in drifting]) > 2 * UNIT
+
+
+@pytest.mark.parametrize("engine", ["simpy", "fast"])
+def test_cells_with_one_random_seed_are_in_step_again_after_every_restart(engine: Engine) -> None:
+    reset = Kill(parse("all"), 20 * UNIT, UNIT)
+    again = replace(seedless(3, 3, same_random=True, duration=30 * UNIT, faults=(reset,)), rate_spread=0.1)
+    for times in wakes(again, engine=engine):
+        first = times[times < 20 * UNIT][:6]
+        np.testing.assert_array_equal(times[times >= 21 * UNIT][:6] - 21 * UNIT, first)
+    own = wakes(seedless(3, 3, duration=30 * UNIT, faults=(reset,)), engine=engine)
+    assert len({times[times >= 21 * UNIT][0] for times in own}) == 9

@@ -146,6 +146,18 @@ def test_the_cells_of_a_chip_come_back_from_a_brownout_together(engine: Engine) 
     assert len(np.unique(chips[..., 0].sum(axis=0))) > 3
 
 
+def test_what_was_sent_arrives_though_its_sender_is_dead_and_not_at_who_is_dead() -> None:
+    """Messages take three intervals. The sender dies at 10; the receiver is dead from 11 to 12, and lastly from 14 on."""
+    late = seedless(2, 1, waits="fixed", wait_jitter=0, latency=3 * UNIT, duration=16 * UNIT)
+    for dark, expected in ((None, 9), ((11, 1), 9), ((12, 1), None)):
+        faults: list[Fault] = [Kill(ONE, 10 * UNIT)]
+        if dark:
+            faults.append(Kill(parse("1x1@1,0"), dark[0] * UNIT, dark[1] * UNIT))
+        array = SimpyArray(replace(late, faults=tuple(faults)), STILL)
+        array.run()
+        assert array.cells[1].heard_at[reference.W] == (NEVER if expected is None else expected * UNIT)
+
+
 # Cells that misbehave.
 
 
