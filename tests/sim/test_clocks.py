@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from small_arrays import STILL, UNIT, seedless, wakes
 
 from nca_hw.core.reference import random_next, random_start, random_wait
-from nca_hw.sim.clocks import CRYSTAL_PPM, RC_KEPT_PERCENT, RC_SLOW_PPM, RC_SPREAD_PPM, RC_WANDER_PPM, Trace, read_traces
+from nca_hw.sim.clocks import CRYSTAL_PPM, RC_KEPT_PERCENT, RC_SLOW_PPM, RC_SPREAD_PPM, RC_WANDER_PPM, Oscillator, Trace, read_traces
 from nca_hw.sim.faults import Kill
 from nca_hw.sim.plan import draw
 from nca_hw.sim.regions import parse
@@ -90,6 +90,17 @@ def test_the_cells_of_a_chip_share_one_clock_and_chips_differ_within_the_spread(
     assert 0.045 < abs(off).max() <= 0.05
     assert abs(off.mean()) < 0.006
     assert off.std() == pytest.approx(0.05 / math.sqrt(3), rel=0.1)
+
+
+@pytest.mark.parametrize("oscillator", ["crystal", "rc", "trace"])
+def test_the_cells_of_a_chip_share_one_oscillator(oscillator: Oscillator) -> None:
+    trace = Trace((0, 2 * MINUTE, 4 * MINUTE), (0, SECOND, -SECOND))
+    traces = (trace,) if oscillator == "trace" else ()
+    found = wakes(seedless(6, 6, tile_width=3, tile_height=3, **TICKING, oscillator=oscillator, traces=traces, duration=3 * MINUTE))
+    for cell in range(36):
+        first_of_chip = cell // 18 * 18 + cell % 6 // 3 * 3
+        np.testing.assert_array_equal(found[cell], found[first_of_chip])
+    assert len({tuple(found[cell]) for cell in (0, 3, 18, 21)}) == 4
 
 
 def test_a_crystal_is_within_its_ppm() -> None:

@@ -101,6 +101,16 @@ def test_the_dead_stay_dead_even_if_another_fault_that_struck_them_ends(engine: 
 
 
 @BOTH
+def test_no_fault_gives_power_to_a_chip_before_its_time(engine: Engine) -> None:
+    scenario = Scenario(6, 6, tile_width=2, tile_height=2, stagger=10 * UNIT, duration=12 * UNIT, sample_every=UNIT // 4)
+    _, untouched = powered(scenario, engine)
+    struck = replace(scenario, faults=(Kill(ALL, UNIT, UNIT), Brownout(ALL, 4 * UNIT, UNIT)))
+    times, on = powered(struck, engine)
+    dark = ((times >= UNIT) & (times < 2 * UNIT)) | ((times >= 4 * UNIT) & (times < 5 * UNIT))
+    np.testing.assert_array_equal(on, untouched & ~dark[:, None])
+
+
+@BOTH
 def test_a_cell_that_two_faults_hold_comes_free_with_the_last_of_them(engine: Engine) -> None:
     span = {"at": 5 * UNIT, "lasts": 10 * UNIT}
     again: dict[str, Any] = {"at": 10 * UNIT, "lasts": 10 * UNIT}  # the first ends at 15, the second at 20

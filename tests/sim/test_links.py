@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_arrays import CHANNELS, RESTLESS, STILL, UNIT, CountingRule, seedless
+from small_arrays import CHANNELS, RESTLESS, STILL, UNIT, CountingRule, seedless, updates
 
 from nca_hw.core import reference
 from nca_hw.sim.faults import Stuck
@@ -237,6 +237,9 @@ def test_a_broken_link_between_chips_fails_all_cells_at_that_edge() -> None:
     eastern = heard[:, :, :3, 2, reference.E]  # what the eastern cells of a chip hear from the next chip: [rows, cells, chips]
     assert (eastern == eastern[:, :1]).all()
     assert 0 < eastern.mean() < 1
+    relayed = heard[:3, 2, :3, 2, reference.SE]  # over the same links
+    assert relayed.any()
+    assert not (relayed & ~eastern[:3, 2]).any()
 
 
 # Wiring.
@@ -258,6 +261,18 @@ def test_in_the_end_every_cell_knows_exactly_its_neighbours_states(wiring: Wirin
     array.env.process(set_states())
     array.run()
     np.testing.assert_array_equal(inboxes(array).reshape(*grid[::-1], 8, CHANNELS), reference.gather_neighbours(states))
+
+
+@BOTH
+@WIRINGS
+def test_an_array_that_starts_from_known_states_starts_as_if_all_had_heard_all(wiring: Wiring, engine: Engine) -> None:
+    """No news arrives in this run: all that a cell knows of its neighbours at its first update is what it was started with."""
+    states = np.random.default_rng(3).integers(-127, 128, (4, 5, CHANNELS)).astype(np.int8)
+    scenario = seedless(5, 4, start=states, wiring=wiring, latency=100 * UNIT, duration=2 * UNIT)
+    table = updates(scenario, RESTLESS, engine)
+    expected = reference.wake(RESTLESS.genome, states, reference.gather_neighbours(states))[0].reshape(20, CHANNELS)
+    for cell in range(20):
+        np.testing.assert_array_equal(table[table["cell"] == cell]["state"][0], expected[cell])
 
 
 def test_a_diagonals_news_takes_two_hops_over_edges_and_one_over_links_of_its_own() -> None:
