@@ -231,15 +231,15 @@ def test_broken_links_never_carry_anything_are_as_many_as_stated_and_often_work_
 
 
 def test_a_broken_link_between_chips_fails_all_cells_at_that_edge() -> None:
-    array = SimpyArray(Scenario(12, 12, tile_width=3, tile_height=3, wiring="edges", broken=0.5, duration=8 * UNIT), CountingRule())
+    array = SimpyArray(Scenario(18, 18, tile_width=3, tile_height=3, wiring="edges", broken=0.5, duration=8 * UNIT), CountingRule())
     array.run()
-    heard = np.array([cell.heard_at for cell in array.cells]).reshape(4, 3, 4, 3, 8) != NEVER
-    eastern = heard[:, :, :3, 2, reference.E]  # what the eastern cells of a chip hear from the next chip: [rows, cells, chips]
+    heard = np.array([cell.heard_at for cell in array.cells]).reshape(6, 3, 6, 3, 8) != NEVER
+    eastern = heard[:, :, :5, 2, reference.E]  # what the eastern cells of a chip hear from the next chip: [rows, cells, chips]
     assert (eastern == eastern[:, :1]).all()
     assert 0 < eastern.mean() < 1
-    relayed = heard[:3, 2, :3, 2, reference.SE]  # over the same links
+    relayed = heard[:5, 2, :5, 2, reference.SE]  # over the same links
     assert relayed.any()
-    assert not (relayed & ~eastern[:3, 2]).any()
+    assert not (relayed & ~eastern[:5, 2]).any()
 
 
 # Wiring.
