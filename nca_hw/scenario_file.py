@@ -25,6 +25,7 @@ from nca_hw.sim.regions import Struck
 from nca_hw.sim.scenario import Mistake, Scenario, ScenarioError, Waits
 
 RECORDING_BYTES = 1 << 30
+SPREAD = 0.01  # of clocks' rates, where nothing is said of oscillators
 BYTES_A_SAMPLE = 32  # of a cell: its codes and its colour
 
 
@@ -58,7 +59,7 @@ class Clocks(Strict):
     interval: TimeWord = Time(100e6, updates=False)
     waits: Waits = "uniform"
     jitter: Fraction = 0.1
-    spread: Fraction = 0.01
+    spread: Fraction | None = None
     oscillator: Oscillator = "ideal"
     trace: Name | None = None
     stagger: TimeWord = Time(0, updates=False)
@@ -299,13 +300,14 @@ def _scenario(tables: Tables, unit: int, folder: Path) -> Scenario:
     except NcaHwError as error:
         raise _TraceError(error) from None
     (width, height), (tile_width, tile_height) = array.grid, array.tile
+    oscillator: Oscillator = "trace" if clocks.trace and clocks.oscillator == "ideal" else clocks.oscillator
+    spread = (SPREAD if oscillator == "ideal" else 0.0) if clocks.spread is None else clocks.spread
     duration = tables.duration.ns(unit)
     given = tables.sample_every
     sample_every = max(unit, 1) * _stride(width * height * duration // max(unit, 1)) if given is None else given.ns(unit)
     return Scenario(
         width, height, seed=tables.seed, tile_width=tile_width, tile_height=tile_height, wiring=array.wiring, interval=unit,
-        waits=clocks.waits, wait_jitter=clocks.jitter, rate_spread=clocks.spread,
-        oscillator="trace" if clocks.trace and clocks.oscillator == "ideal" else clocks.oscillator, traces=traces,
+        waits=clocks.waits, wait_jitter=clocks.jitter, rate_spread=spread, oscillator=oscillator, traces=traces,
         stagger=clocks.stagger.ns(unit), same_random=clocks.same_random, latency=max(1, links.latency.ns(unit)),
         latency_jitter=links.latency_jitter.ns(unit), baud=links.baud, loss=links.loss, loss_spread=links.loss_spread,
         bit_errors=links.bit_errors, broken=links.broken, duration=duration, sample_every=sample_every,

@@ -266,9 +266,10 @@ class FastArray:
     def program(self, cells: Sequence[int], genome: str | None) -> int:
         """Cells run another genome."""
         chosen = self._index[list(cells)]
+        changed = int((self._cells["program"][chosen] != self._program[genome]).sum())
         self._cells["program"][chosen] = self._program[genome]
         self._cells["settled"][chosen] = 0
-        return len(chosen)
+        return changed
 
     # The run.
 

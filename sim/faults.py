@@ -250,6 +250,10 @@ class Brownout(Fault):
     kind = "brownout"
     recovery: int = field(default=0, kw_only=True)
 
+    def spans(self) -> list[tuple[int, int | None]]:
+        """See Fault; a strike ends when the last chip is back."""
+        return [(at, None if end is None else end + self.recovery) for at, end in super().spans()]
+
     def mistakes(self, grid: Grid, seed: int, number: int, duration: int) -> Iterator[tuple[str, str]]:
         """See Fault."""
         yield from super().mistakes(grid, seed, number, duration)

@@ -60,6 +60,7 @@ class Cell:
         self.state = state  # [C], this cell's own
         self.inbox = inbox  # [8, C], what it has received
         self.heard_at = [NEVER] * NEIGHBOURS  # when its owner sent what stands in the inbox
+        self.program: str | None = None  # a stranger's genome by its name
         self.update = array.rule.bind(state, inbox)
         self.random = int(array.plan.random[index])
         self.pace = pace_of(1.0)  # its clock is so many 1024ths too slow
@@ -211,9 +212,10 @@ class SimpyArray:
         rule = self.rule if genome is None else self.strangers[genome]
 
         def program(cell: Cell) -> None:
+            cell.program = genome
             cell.update = rule.bind(cell.state, cell.inbox)
 
-        return sum(self._each(cells, program, lambda _: True))
+        return sum(self._each(cells, program, lambda cell: cell.program != genome))
 
     def _each(self, cells: Sequence[int], do: Callable[[Cell], None], changes: Callable[[Cell], bool]) -> list[bool]:
         changed = [changes(self.cells[index]) for index in cells]

@@ -54,7 +54,7 @@ KILL_AT, RESTART_AFTER = "200u", "10u"
 @click.option("--interval", metavar="TIME", help="Mean wait between a cell's updates.  [default: 100ms]")
 @click.option("--waits", type=click.Choice(["uniform", "exponential", "fixed"]), help="How waits are spread.  [default: uniform]")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of all random numbers of the run.  [default: 1]")
-@click.option("--clock-spread", metavar="PERCENT", help="Clocks run within +- this of the true rate.  [default: 1%]")
+@click.option("--clock-spread", metavar="PERCENT", help="Clocks are off by up to this.  [default: 1%, 0 with an oscillator]")
 @click.option("--oscillator", type=click.Choice(["ideal", "crystal", "rc", "trace"]), help="What clocks are besides.  [default: ideal]")
 @click.option("--clock-trace", metavar="PATH", help="Measured clocks: a file or a folder of them.")
 @click.option("--stagger", metavar="TIME", help="Chips get power one by one within this time.")

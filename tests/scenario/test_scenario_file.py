@@ -140,6 +140,11 @@ def test_an_empty_file_is_the_default_run() -> None:
     assert describe(TomlFile("x", "")).scenario == Scenario(40, 40, seed=1, duration=400 * unit, sample_every=unit)
 
 
+def test_clocks_of_a_stated_kind_have_no_other_spread_unless_stated() -> None:
+    rates = [describe(TomlFile("x", text)).scenario.rate_spread for text in ("", 'clocks.oscillator = "rc"', "clocks.spread = 0.2")]
+    assert rates == [0.01, 0, 0.2]
+
+
 def test_options_come_on_top_of_the_file_and_faults_after_its_own() -> None:
     options = {("links", "loss"): ("--loss", "0%"), ("fault", 0): ("--kill", {"kind": "kill", "cells": "7", "at": "1u"})}
     scenario = describe(TomlFile("wall.toml", WALL), options).scenario

@@ -146,6 +146,10 @@ def test_in_a_brownout_all_are_dark_together_and_come_back_one_by_one_within_the
     assert 10.5 * UNIT < back.mean() < 15.5 * UNIT
 
 
+def test_a_brownout_ends_when_the_last_chip_is_back() -> None:
+    assert Brownout(ALL, 5, 3, recovery=10, every=100, times=2).spans() == [(5, 18), (105, 118)]
+
+
 @BOTH
 def test_the_cells_of_a_chip_come_back_from_a_brownout_together(engine: Engine) -> None:
     brownout = Brownout(ALL, UNIT, UNIT, recovery=10 * UNIT)
