@@ -8,6 +8,39 @@
 
 #define STATE NCA_CHANNELS_MAX
 
+/* The kernels of docs/spec.md, section 3; neighbours clockwise from the north, then the cell itself. */
+static const int8_t taps_of[4][9] = {
+    [NCA_IDENTITY] = { 0, 0, 0, 0, 0, 0, 0, 0, 16 },
+    [NCA_SOBEL_X] = { 0, 2, 4, 2, 0, -2, -4, -2, 0 },
+    [NCA_SOBEL_Y] = { -4, -2, 0, 2, 4, 2, 0, -2, 0 },
+    [NCA_LAPLACIAN] = { 2, 1, 2, 1, 2, 1, 2, 1, -12 },
+};
+
+/* Where the wide kernel leaves hidden units 4q to 4q + 3: packing 32 bits to 8 deals them out to the four parts of a register in turn. */
+static uint32_t place_of_quad(uint32_t q)
+{
+    return q / 16 * 16 + q % 4 * 4 + q / 4 % 4;
+}
+
+static int has_avx512(void)
+{
+#if NCA_X86
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
+           && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2");
+#else
+    return 0;
+#endif
+}
+
+static int has_avx2(void)
+{
+#if NCA_X86
+    return __builtin_cpu_supports("avx2");
+#else
+    return 0;
+#endif
+}
+
 void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int most)
 {
     const uint32_t channels = genome->channels, hidden = genome->hidden;
@@ -19,9 +52,11 @@ void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int most)
     fast->groups = (uint16_t)((hidden + NCA_GROUP - 1) / NCA_GROUP);
     for (int code = -128; code < 128; code++) {
         const int16_t magnitude = genome->decode[code < 0 ? -code : code];
-        fast->value[(uint8_t)code] = code < 0 ? (int16_t)-magnitude : magnitude;
+        const int16_t value = code < 0 ? (int16_t)-magnitude : magnitude;
+        fast->value[(uint8_t)code] = value;
+        fast->low[(uint8_t)code] = (uint8_t)(value + NCA_BIAS);
+        fast->high[(uint8_t)code] = (uint8_t)((uint16_t)(value + NCA_BIAS) >> 8);
     }
-    memcpy(fast->magnitude, genome->decode, sizeof fast->magnitude);
     for (int32_t eighth = 0, code = 0; eighth <= NCA_EIGHTHS; eighth++) {
         while (code < 127 && eighth >= genome->decode[code] + genome->decode[code + 1]) {
             code++;
@@ -31,50 +66,50 @@ void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int most)
     for (uint32_t level = 0; level < 7; level++) {
         for (uint32_t n = 0; n < 1u << level; n++) {
             const uint32_t last = (2 * n + 1) * (64u >> level) - 1; /* the greatest code of the lower half */
-            fast->search[(1u << level) + n] = (int16_t)(genome->decode[last] + genome->decode[last + 1]);
+            fast->search[(1u << level) + n] = (int16_t)(genome->decode[last] + genome->decode[last + 1] - 1);
         }
     }
     for (uint32_t j = 0; j < hidden; j++) {
         fast->b1[j] = 4 * (unit[1] * 256 + (uint8_t)unit[0]) + (1 << (genome->s1 - 1));
+        fast->b1_biased[j] = fast->b1[j];
         unit += 2;
         for (uint32_t k = 0; k < genome->kernels; k++) {
             for (uint32_t c = 0; c < channels; c++) {
                 const uint32_t i = k * STATE + c;
-                fast->w1[j / NCA_GROUP][i / 2][j % NCA_GROUP][i % 2] = *unit++;
+                fast->w1[j / NCA_GROUP][i / 2][j % NCA_GROUP][i % 2] = *unit;
+                fast->w1_quads[j / NCA_GROUP][i / 4][j % NCA_GROUP][i % 4] = *unit;
+                fast->b1_biased[j] -= NCA_BIAS * *unit++;
             }
         }
         for (uint32_t c = 0; c < channels; c++) {
             fast->w2[j / 2][c][j % 2] = *unit;
-            fast->w2_quads[j / 4][c][j % 4] = *unit++;
+            fast->w2_quads[place_of_quad(j / 4)][c][j % 4] = *unit++;
         }
     }
     for (uint32_t c = 0; c < channels; c++) {
         fast->b2[c] = genome->b2[c];
         fast->m2[c] = genome->m2[c];
     }
+    memset(fast->place, NCA_ABSENT, sizeof fast->place);
+    uint32_t known = 0;
     for (uint32_t k = 0; k < genome->kernels; k++) {
-        static const int8_t itself[9] = { 0, 0, 0, 0, 0, 0, 0, 0, 16 };
-        fast->identity[k] = memcmp(genome->taps + k * 9, itself, sizeof itself) == 0;
-        if (!fast->identity[k]) {
-            fast->other[fast->others++] = (uint8_t)k;
-        }
         for (uint32_t n = 0; n < 9; n++) {
             fast->taps[k][n] = genome->taps[k * 9 + n];
-            fast->tap_pairs[k][n / 2] |= (int32_t)((uint32_t)(uint16_t)fast->taps[k][n] << (n % 2 * 16));
+        }
+        for (uint32_t kind = 0; kind < 4; kind++) {
+            if (fast->place[kind] == NCA_ABSENT && memcmp(genome->taps + k * 9, taps_of[kind], sizeof taps_of[kind]) == 0) {
+                fast->place[kind] = (uint8_t)k;
+                known++;
+            }
         }
     }
     fast->instructions = NCA_PORTABLE;
-#if NCA_X86
-    if (most >= NCA_AVX2 && __builtin_cpu_supports("avx2")) {
+    if (most >= NCA_AVX2 && has_avx2()) {
         fast->instructions = NCA_AVX2;
     }
-    if (most >= NCA_AVX512 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
-        && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni")) {
+    if (most >= NCA_AVX512 && has_avx512() && known == genome->kernels) {
         fast->instructions = NCA_AVX512;
     }
-#else
-    (void)most;
-#endif
 }
 
 #if defined(__GNUC__)
