@@ -25,9 +25,12 @@ from nca_hw.sim.scenario import Scenario
 RECORDS_BYTES = 1 << 17
 RING_BYTES = 2 << 30
 BUCKETS_MAX = 1 << 24
-WAKES_A_BUCKET = 8
+WAKES_A_BUCKET = 4
+KEYS = 7  # that a bucket has room for
 LISTENERS = 12
 CELLS_FOR_THREADS = 100_000
+CACHE_LINE = 64
+CELLS_NEAR = 4_000  # what they are and send fits into a cache of a megabyte
 PORTABLE, AVX2, AVX512 = range(3)  # instruction sets of the kernel, sim/fast/kernel.h
 BEST = AVX512
 STUCK, BABBLING = 1, 2
@@ -35,14 +38,24 @@ STUCK, BABBLING = 1, 2
 _CELL = np.dtype(
     [("next_wake", "i8"), ("since", "i8"), ("powered_at", "i8"), ("tick", "u4"), ("random", "u4"), ("updates", "u4"), ("number", "u4"),
      ("chip", "u4"), ("sent", "u4"), ("pace", "u4"), ("after", "i4"), ("quiet", "u1"), ("settled", "u1"), ("flags", "u1"), ("cut", "u1"),
-     ("frames", "u1"), ("program", "u1"), ("reserved", "u1", 2)]
+     ("frames", "u1"), ("program", "u1"), ("links", "u1"), ("reserved", "u1")]
 )  # fmt: skip
 _SENT = np.dtype([("sent_at", "i8"), ("stable_since", "i8"), ("code", "i1", 16)])
-_BUCKET = np.dtype([("count", "u4"), ("more", "i4"), ("key", "u8", 15)])
+_BUCKET = np.dtype([("count", "u4"), ("more", "i4"), ("key", "u8", KEYS)])
 _PASSED = np.dtype([("told_at", "i8", 2), ("code", "i1", (2, 16))])
 _WIRE = np.dtype([("offset", "i4"), ("slot", "u1"), ("frame", "u1"), ("carries", "u1"), ("used", "u1")])
+NO_KEY = (1 << 64) - 1
 UNSENT, REMEMBERED = -(1 << 62), -(1 << 60)  # sim/fast/engine.h
 NEVER = -1
+
+
+def _zeros(shape: int | tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Zeros that begin with a cache line: what is as long as one, lies in one."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + CACHE_LINE, np.uint8)
+    start = -memory.ctypes.data % CACHE_LINE
+    zeros: NDArray[Any] = memory[start : start + size].view(dtype).reshape(shape)
+    return zeros
 
 
 def _power_of_two(least: int) -> int:
@@ -70,12 +83,14 @@ class FastArray:
         self.rule = rule
         self.plan = plan = draw(scenario, rule.channels)
         self.recording = Recording()
+        self._arrays: dict[str, NDArray[Any]] = {}
         self._now = 0
         rules = [rule, *(strangers or {}).values()]
         self._program: dict[str | None, int] = {None: 0}
         self._program.update({name: n for n, name in enumerate(strangers or {}, 1)})
         self._genomes = [CCell(one.genome) for one in rules]
-        self._programs = ffi.new("nca_fast[]", len(rules))
+        memory = self._arrays["programs"] = _zeros(len(rules) * ffi.sizeof("nca_fast"), np.uint8)
+        self._programs = ffi.cast("nca_fast *", ffi.from_buffer(memory))
         for n, genome in enumerate(self._genomes):
             lib.nca_fast_prepare(self._programs + n, genome.struct, instructions)
         if threads is None:
@@ -85,19 +100,19 @@ class FastArray:
         rows, columns = np.divmod(np.arange(scenario.cells), scenario.width)
         self._index = ((rows + 1) * self._width + columns + 1).astype(np.uint32)
         self._engine = ffi.new("nca_engine *")
-        self._arrays: dict[str, NDArray[Any]] = {"waits": plan.waits}
+        self._arrays["waits"] = plan.waits
         self._cells = self._arrays["cells"] = self._new_cells(rows % scenario.tile_height, columns % scenario.tile_width)
         self._set_links()
         self._set_wheel()
         border = len(self._cells)
-        self._arrays["states"] = np.zeros((border, CHANNELS_MAX), np.int8)
+        self._arrays["states"] = _zeros((border, CHANNELS_MAX), np.int8)
         engine, fields = self._engine, dict(ffi.typeof(self._engine).item.fields)
         for name, array in self._arrays.items():
             setattr(engine, name, ffi.cast(fields[name].type, ffi.from_buffer(array)))
-        self._order = engine.order = ffi.new("nca_wake[]", scenario.cells)
-        self._batch = engine.batch = ffi.new("nca_batch *")
+        self._order = engine.order = ffi.new("nca_wake[]", scenario.cells + KEYS)
+        self._batch = engine.batch = ffi.new("nca_update[]", lib.NCA_BATCH_MAX)
         self._records = ffi.new("uint8_t[]", RECORDS_BYTES + CHANNELS_MAX)
-        engine.programs, engine.seed, engine.threads = self._programs, scenario.seed, threads
+        engine.seed, engine.threads = scenario.seed, threads
         grid = self._grid_shape = (scenario.height + 2, scenario.width + 2)
         inner = (slice(1, -1), slice(1, -1))
         self._states = self._arrays["states"].reshape(*grid, CHANNELS_MAX)[(*inner, slice(rule.channels))]
@@ -110,21 +125,21 @@ class FastArray:
     def _new_cells(self, row: NDArray[np.int64], column: NDArray[np.int64]) -> NDArray[Any]:
         """All cells and the border; row and column of every cell in its tile."""
         scenario, plan, grid = self.scenario, self.plan, self.scenario.grid
-        cells = np.zeros((scenario.width + 2) * (scenario.height + 2), _CELL)
+        cells = _zeros((scenario.width + 2) * (scenario.height + 2), _CELL)
         cells["next_wake"], cells["after"] = -1, -1
         for name, values in (
             ("tick", plan.clocks.tick), ("random", plan.random), ("number", np.arange(scenario.cells)), ("chip", grid.chip_of),
-            ("pace", 1024), ("cut", plan.cut), ("frames", grid.frame_masks),
+            ("pace", 1024), ("cut", plan.cut), ("frames", grid.frame_masks), ("links", np.bitwise_count(grid.frame_masks)),
         ):  # fmt: skip
             cells[name][self._index] = values
         if grid.tile_width * grid.tile_height > 1:
-            position = self._arrays["position"] = np.zeros(len(cells), np.uint16)
+            position = self._arrays["position"] = _zeros(len(cells), np.uint16)
             position[self._index] = row * grid.tile_width + column
-            self._arrays["chip_seen"] = np.zeros(grid.chips, np.uint32)
+            self._arrays["chip_seen"] = _zeros(grid.chips, np.uint32)
         if len(plan.clocks.wander):
             self._arrays["wander"] = plan.clocks.wander
             for name, values in (("clock", plan.clocks.clock), ("phase", plan.clocks.phase)):
-                self._arrays[name] = np.zeros(len(cells), values.dtype)
+                self._arrays[name] = _zeros(len(cells), values.dtype)
                 self._arrays[name][self._index] = values
             self._engine.segments, self._engine.segment_ns = plan.clocks.wander.shape[1], SEGMENT_NS
         return cells
@@ -144,26 +159,31 @@ class FastArray:
         if ring * len(self._cells) * (32 + 64 * timed + 48 * relayed) > RING_BYTES:
             told = f"messages that take up to {plan.longest_way} ns are too many intervals for the fast engine"
             raise TooFarApartError(told, where="scenario", cure="Take --engine simpy.")
-        engine.ring, engine.all_cells = ring, len(self._cells)
-        sent = self._arrays["sent"] = np.zeros((len(self._cells), ring), _SENT)
+        engine.ring, engine.all_cells, engine.stride = ring, len(self._cells), self._width
+        engine.far = scenario.cells > CELLS_NEAR
+        sent = self._arrays["sent"] = _zeros((len(self._cells), ring), _SENT)
         sent["sent_at"] = UNSENT
         cuts = any(isinstance(fault, Cut) for fault in scenario.faults)
         failing = bool(plan.loss_limit) or bool(plan.cut.any()) or len(plan.clean) > 0 or cuts
         found = any(getattr(fault, "memory", "zero") == "random" for fault in scenario.faults)  # memory that nobody sent
         engine.plain = not (failing or strikes or found or timed or relayed or grid.chips < grid.cells)
-        if not engine.plain:
-            self._arrays["inboxes"] = np.zeros((len(self._cells), NEIGHBOURS, CHANNELS_MAX), np.int8)
-            self._arrays["sent_count"] = np.zeros(len(self._cells), np.uint32)
+        if engine.plain:  # the border has told nothing new since the beginning
+            newest = sent.reshape(ring, -1)[0]
+            newest["sent_at"], newest["stable_since"] = 0, -scenario.latency
+            newest["sent_at"][self._index] = UNSENT
+        else:
+            self._arrays["inboxes"] = _zeros((len(self._cells), NEIGHBOURS, CHANNELS_MAX), np.int8)
+            self._arrays["sent_count"] = _zeros(len(self._cells), np.uint32)
             self._arrays["heard_at"] = np.full((len(self._cells), NEIGHBOURS), NEVER, np.int64)
         if len(plan.clean):
             self._arrays["clean"] = plan.clean
             engine.clean_count = len(plan.clean)
         if timed:
-            self._arrays["arrival"] = np.zeros((len(self._cells), ring, NEIGHBOURS), np.int64)
-            self._arrays["free_at"] = np.zeros((grid.chips, NEIGHBOURS), np.int64)
-            self._arrays["last_at"] = np.zeros((grid.chips, NEIGHBOURS), np.int64)
+            self._arrays["arrival"] = _zeros((len(self._cells), ring, NEIGHBOURS), np.int64)
+            self._arrays["free_at"] = _zeros((grid.chips, NEIGHBOURS), np.int64)
+            self._arrays["last_at"] = _zeros((grid.chips, NEIGHBOURS), np.int64)
         if relayed:
-            self._arrays["passed"] = np.zeros((len(self._cells), ring), _PASSED)
+            self._arrays["passed"] = _zeros((len(self._cells), ring), _PASSED)
 
     def _set_wheel(self) -> None:
         plan, engine = self.plan, self._engine
@@ -178,8 +198,8 @@ class FastArray:
             raise TooFarApartError(told, where="scenario", cure="Take --engine simpy.")
         engine.bucket_shift, engine.buckets = shift, buckets
         engine.shortest_wait = shortest - (1 << shift)
-        self._arrays["bucket"] = np.zeros(buckets, _BUCKET)
-        self._arrays["bucket"]["more"] = -1
+        self._arrays["bucket"] = _zeros(buckets, _BUCKET)
+        self._arrays["bucket"]["more"], self._arrays["bucket"]["key"] = -1, NO_KEY
 
     # What operations do to cells; the protocol is faults.Array.
 

@@ -36,13 +36,14 @@ ffibuilder.cdef(
     typedef struct {
         int64_t next_wake; int64_t since; int64_t powered_at; uint32_t tick;
         uint32_t random; uint32_t updates; uint32_t number; uint32_t chip; uint32_t sent; uint32_t pace; int32_t after;
-        uint8_t quiet; uint8_t settled; uint8_t flags; uint8_t cut; uint8_t frames; uint8_t program; uint8_t reserved[2];
+        uint8_t quiet; uint8_t settled; uint8_t flags; uint8_t cut; uint8_t frames; uint8_t program; uint8_t links; uint8_t reserved;
     } nca_cell;
     typedef struct { int64_t sent_at; int8_t code[16]; ...; } nca_sent;
     typedef struct { ...; } nca_bucket;
     typedef struct { int64_t told_at[2]; int8_t code[2][16]; } nca_passed;
     typedef struct { int32_t offset; uint8_t slot; uint8_t frame; uint8_t carries; uint8_t used; } nca_wire;
-    typedef struct { ...; } nca_batch;
+    typedef struct { ...; } nca_update;
+    #define NCA_BATCH_MAX ...
     typedef struct {
         const nca_fast *programs; uint32_t seed;
         uint32_t threads; int64_t latency; int64_t shortest_wait; const uint32_t *waits;
@@ -52,8 +53,9 @@ ffibuilder.cdef(
         int64_t *free_at; int64_t *last_at;
         const int64_t *wander; const uint32_t *clock; const int64_t *phase; int64_t segments; int64_t segment_ns;
         nca_cell *cells; int8_t *states; int8_t *inboxes; int64_t *heard_at;
-        uint32_t ring; uint64_t all_cells; nca_sent *sent; uint32_t *sent_count; int64_t *arrival; nca_passed *passed;
-        uint32_t buckets; uint32_t bucket_shift; nca_bucket *bucket; nca_wake *order; uint32_t *chip_seen; nca_batch *batch;
+        uint32_t ring; uint64_t all_cells; int64_t stride; uint8_t far;
+        nca_sent *sent; uint32_t *sent_count; int64_t *arrival; nca_passed *passed;
+        uint32_t buckets; uint32_t bucket_shift; nca_bucket *bucket; nca_wake *order; uint32_t *chip_seen; nca_update *batch;
         uint64_t all_updates; uint64_t evaluated_updates; uint64_t computed_updates;
         uint64_t messages_sent; uint64_t messages_lost; uint64_t messages_dropped; uint64_t messages_corrupted;
         uint64_t messages_undetected; uint64_t heard; int64_t age; ...;

@@ -11,10 +11,12 @@
 #define MILLION 1000000
 #define NEVER (-1)
 #define SLICE 64u /* wakes that are computed in one go */
-#define AHEAD 16u /* so many wakes before their turn, their memory is asked for */
+#define AHEAD 16u /* so many wakes before their turn, their memory is asked for; some of them are in the next batch */
 #if defined(__GNUC__)
 #define PREFETCH(where) __builtin_prefetch(where)
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
 #else
+#define ALWAYS_INLINE static inline
 #define PREFETCH(where) (void)(where)
 #endif
 
@@ -67,6 +69,7 @@ static void out_of_bucket(nca_engine *e, uint32_t cell)
     for (uint32_t i = 0; i < b->count; i++) {
         if ((uint32_t)b->key[i] == cell) {
             b->key[i] = b->key[--b->count];
+            b->key[b->count] = NCA_NO_KEY;
             return;
         }
     }
@@ -86,44 +89,62 @@ static int compare(const void *a, const void *b)
     return p->cell < q->cell ? -1 : p->cell > q->cell;
 }
 
-/* Takes the next bucket that holds wakes and begins before `until` into `order`, sorted. Gives 0 if there is none. */
-static int take_bucket(nca_engine *e, int64_t until)
+static inline void sort_two(uint64_t *a, uint64_t *b)
 {
-    while (e->bucket_now << e->bucket_shift < until) {
-        const int64_t start = e->bucket_now << e->bucket_shift;
-        nca_bucket *b = &e->bucket[(uint64_t)e->bucket_now++ & (e->buckets - 1)];
-        nca_wake *order = e->order + e->order_end;
-        uint64_t keys[NCA_BUCKET];
-        uint32_t count = b->count;
+    const uint64_t less = *a < *b ? *a : *b, greater = *a < *b ? *b : *a;
+    *a = less;
+    *b = greater;
+}
 
-        if (count == 0 && b->more < 0) {
-            continue;
-        }
-        for (uint32_t n = 0; n < count; n++) {
-            const uint64_t key = b->key[n];
-            uint32_t i = n;
-            for (; i != 0 && keys[i - 1] > key; i--) {
-                keys[i] = keys[i - 1];
-            }
-            keys[i] = key;
-        }
-        for (uint32_t i = 0; i < count; i++) {
-            order[i].time = start + (int64_t)(keys[i] >> 32);
-            order[i].cell = (uint32_t)keys[i];
-        }
-        if (b->more >= 0) {
-            for (int32_t cell = b->more; cell >= 0; cell = e->cells[cell].after) {
-                order[count].time = e->cells[cell].next_wake;
-                order[count++].cell = (uint32_t)cell;
-            }
-            qsort(order, count, sizeof *order, compare);
-        }
-        b->count = 0;
-        b->more = -1;
-        e->order_end += count;
-        return 1;
+/* Sorting networks, which have no branches: half of all branches on random keys would be guessed wrong. */
+static inline void sort_four(uint64_t *k)
+{
+    sort_two(k, k + 1), sort_two(k + 2, k + 3);
+    sort_two(k, k + 2), sort_two(k + 1, k + 3);
+    sort_two(k + 1, k + 2);
+}
+
+static inline void sort_seven(uint64_t *k)
+{
+    sort_two(k, k + 6), sort_two(k + 2, k + 3), sort_two(k + 4, k + 5);
+    sort_two(k, k + 2), sort_two(k + 1, k + 4), sort_two(k + 3, k + 6);
+    sort_two(k, k + 1), sort_two(k + 2, k + 5), sort_two(k + 3, k + 4);
+    sort_two(k + 1, k + 2), sort_two(k + 4, k + 6);
+    sort_two(k + 2, k + 3), sort_two(k + 4, k + 5);
+    sort_two(k + 1, k + 2), sort_two(k + 3, k + 4), sort_two(k + 5, k + 6);
+}
+
+/* Moves the wakes of the next bucket, if there are any, into `order`, sorted. What is no key is overwritten by the next bucket. */
+static void take_bucket(nca_engine *e)
+{
+    const int64_t start = e->bucket_now << e->bucket_shift;
+    nca_bucket *b = &e->bucket[(uint64_t)e->bucket_now++ & (e->buckets - 1)];
+    nca_wake *order = e->order + e->order_end;
+    uint32_t count = b->count, most = 4;
+    uint64_t keys[NCA_BUCKET];
+
+    memcpy(keys, b->key, sizeof keys);
+    if (count <= most) {
+        sort_four(keys);
+    } else {
+        most = NCA_BUCKET;
+        sort_seven(keys);
     }
-    return 0;
+    for (uint32_t i = 0; i < most; i++) {
+        order[i].time = start + (int64_t)(keys[i] >> 32);
+        order[i].cell = (uint32_t)keys[i];
+        b->key[i] = NCA_NO_KEY;
+    }
+    if (b->more >= 0) {
+        for (int32_t cell = b->more; cell >= 0; cell = e->cells[cell].after) {
+            order[count].time = e->cells[cell].next_wake;
+            order[count++].cell = (uint32_t)cell;
+        }
+        qsort(order, count, sizeof *order, compare);
+        b->more = -1;
+    }
+    b->count = 0;
+    e->order_end += count;
 }
 
 /* Puts back what was taken and is not run yet. */
@@ -213,11 +234,13 @@ static void take(nca_engine *e, uint32_t receiver, uint32_t slot, uint32_t from,
     e->heard_at[(uint64_t)receiver * 8 + slot] = told_at;
 }
 
-static void listen(nca_engine *e, uint32_t cell, int64_t now, int64_t *age, uint8_t *heard)
+static void listen(nca_engine *e, uint32_t cell, int64_t now, nca_update *u)
 {
     nca_cell *c = &e->cells[cell];
     const nca_wire *sources = e->sources + (e->position != NULL ? e->position[cell] * 8u : 0u);
 
+    u->age = 0;
+    u->heard = 0;
     for (uint32_t k = 0; k < 8; k++) {
         const uint32_t from = (uint32_t)((int32_t)cell + sources[k].offset), newest = e->sent_count[from];
         for (uint32_t back = 1; back <= newest && back <= e->ring; back++) {
@@ -237,8 +260,8 @@ static void listen(nca_engine *e, uint32_t cell, int64_t now, int64_t *age, uint
         }
         const int64_t told_at = e->heard_at[(uint64_t)cell * 8 + k];
         if (told_at != NEVER) {
-            *age += now - told_at;
-            ++*heard;
+            u->age += now - told_at;
+            u->heard++;
         }
     }
     c->since = now;
@@ -246,39 +269,66 @@ static void listen(nca_engine *e, uint32_t cell, int64_t now, int64_t *age, uint
 
 /* The same where links never fail: what a cell has heard is what its neighbours sent last, of what has arrived. It is gathered into `heard`
  * [8][16]; the cell stays settled if all of it has been the same since it last listened. */
-static void gather(nca_engine *e, uint32_t cell, int64_t now, int8_t *heard, int64_t *age, uint8_t *count)
+static void gather_any(const nca_engine *e, nca_cell *c, const nca_sent *self, int64_t now, int8_t *heard, nca_update *u)
 {
-    nca_cell *c = &e->cells[cell];
-    const nca_wire *sources = e->sources;
-    const uint64_t oldest = (uint64_t)(e->ring - 1) * e->all_cells;
-    const nca_sent *sent = e->sent;
     const int64_t sent_before = now - e->latency, powered_at = c->powered_at - e->latency, listened_at = c->since - e->latency;
-    int64_t sum = 0;
-    uint32_t real = 0, changed = 0;
+    uint32_t changed = 0;
 
+    u->age = 0;
+    u->heard = 0;
+    memset(heard, 0, 8 * NCA_CHANNELS_MAX);
     for (uint32_t k = 0; k < 8; k++) {
-        const nca_sent *s = sent + ((int64_t)cell + sources[k].offset), *end = s + oldest;
+        const nca_sent *s = self + e->sources[k].offset, *end = s + (uint64_t)(e->ring - 1) * e->all_cells;
         while (s->sent_at >= sent_before && s != end) {
             s += e->all_cells; /* still underway */
         }
-        if (s->sent_at < powered_at || s->sent_at >= sent_before) { /* nothing was heard yet */
-            memset(heard + k * NCA_CHANNELS_MAX, 0, NCA_CHANNELS_MAX);
-            continue;
+        if ((c->frames >> k & 1) == 0 || s->sent_at < powered_at || s->sent_at >= sent_before) {
+            continue; /* nobody is there, or nothing was heard yet */
         }
         memcpy(heard + k * NCA_CHANNELS_MAX, s->code, NCA_CHANNELS_MAX);
-        const int64_t stable_since = s->way.stable_since;
-        changed |= (stable_since >= listened_at) | (stable_since < powered_at);
+        changed |= (s->way.stable_since >= listened_at) | (s->way.stable_since < powered_at);
         if (s->sent_at >= 0) {
-            sum += now - s->sent_at;
-            real++;
+            u->age += now - s->sent_at;
+            u->heard++;
         }
     }
-    if (changed != 0) {
-        c->settled = 0;
+    c->settled = changed != 0 ? 0 : c->settled;
+    c->since = now;
+}
+
+/* The same as fast as it can be where every neighbour has been heard, as is usual; else it is left to gather_any(). The border
+ * beyond the edge counts as having told nothing new since the beginning. */
+static void gather(const nca_engine *e, uint32_t cell, int64_t now, int8_t *heard, nca_update *u)
+{
+    nca_cell *c = &e->cells[cell];
+    const nca_sent *self = e->sent + cell, *north = self - e->stride, *south = self + e->stride;
+    const nca_sent *newest[8] = { north, north + 1, self + 1, south + 1, south, south - 1, self - 1, north - 1 };
+    const int64_t powered_at = c->powered_at - e->latency, listened_at = c->since - e->latency, earliest = powered_at > 0 ? powered_at : 0;
+    const uint64_t span = now - e->latency > earliest ? (uint64_t)(now - e->latency - earliest) : 0;
+    uint64_t sum = 0;
+
+    for (uint32_t k = 0; k < 8; k++) {
+        uint64_t after = (uint64_t)(newest[k]->sent_at - earliest);
+        if (after >= span) {
+            newest[k] += e->all_cells; /* the one before: the newest is still underway */
+            after = (uint64_t)(newest[k]->sent_at - earliest);
+            if (after >= span) {
+                gather_any(e, c, self, now, heard, u);
+                return;
+            }
+        }
+        sum += after;
+        memcpy(heard + k * NCA_CHANNELS_MAX, newest[k]->code, NCA_CHANNELS_MAX);
+    }
+    if (c->settled != 0) {
+        for (uint32_t k = 0; k < 8; k++) {
+            const int64_t stable_since = newest[k]->way.stable_since;
+            c->settled = stable_since >= listened_at || stable_since < powered_at ? 0 : c->settled;
+        }
     }
     c->since = now;
-    *age = sum;
-    *count = (uint8_t)real;
+    u->age = c->links * (now - earliest) - (int64_t)sum;
+    u->heard = c->links;
 }
 
 /* Sending. */
@@ -441,8 +491,6 @@ static void transmit_frames(nca_engine *e, uint32_t cell, uint64_t at, int64_t n
 /* Sends where links never fail: the newest message comes first, the oldest gives way. */
 static void transmit_plain(nca_engine *e, uint32_t cell, int64_t now)
 {
-    static const uint8_t ones[16] = { 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4 };
-    const uint8_t frames = e->cells[cell].frames;
     const int8_t *state = e->states + (uint64_t)cell * NCA_CHANNELS_MAX;
     nca_sent *ring = e->sent + cell;
     const int same = same_state(ring->code, state) & (ring->sent_at != NCA_UNSENT);
@@ -455,7 +503,7 @@ static void transmit_plain(nca_engine *e, uint32_t cell, int64_t now)
     }
     ring->sent_at = now;
     memcpy(ring->code, state, NCA_CHANNELS_MAX);
-    e->messages_sent += (uint64_t)ones[frames & 15] + ones[frames >> 4];
+    e->messages_sent += e->cells[cell].links;
     e->cells[cell].sent++;
 }
 
@@ -512,9 +560,8 @@ void nca_engine_power_off(nca_engine *e, uint32_t count, const uint32_t *cells)
 void nca_engine_plant(nca_engine *e, uint32_t cell, const int8_t *seed, uint8_t quiet, int64_t now)
 {
     if (e->passed != NULL) { /* it also sends what it has heard */
-        int64_t age = 0;
-        uint8_t heard = 0;
-        listen(e, cell, now, &age, &heard);
+        nca_update unused;
+        listen(e, cell, now, &unused);
     }
     memcpy(e->states + (uint64_t)cell * NCA_CHANNELS_MAX, seed, NCA_CHANNELS_MAX);
     e->cells[cell].quiet = quiet;
@@ -524,7 +571,8 @@ void nca_engine_plant(nca_engine *e, uint32_t cell, const int8_t *seed, uint8_t 
 
 /* Batches. */
 
-static void prefetch(const nca_engine *e, uint32_t cell)
+/* Asks for the memory of a wake. Always inline: a function that does nothing but ask has no effect that GCC knows of, and it leaves out the calls. */
+ALWAYS_INLINE void prefetch(const nca_engine *e, uint32_t cell)
 {
     PREFETCH(&e->cells[cell]);
     PREFETCH(e->states + (uint64_t)cell * NCA_CHANNELS_MAX);
@@ -545,50 +593,46 @@ static void prefetch(const nca_engine *e, uint32_t cell)
 /* Wakes first..end of the batch listen, and what must be computed is. */
 static void compute(nca_engine *e, uint32_t first, uint32_t end)
 {
-    nca_batch *b = e->batch;
-    uint32_t who[SLICE];
+    nca_update *who[SLICE];
     int8_t gathered[SLICE][8 * NCA_CHANNELS_MAX], *states[SLICE];
     const int8_t *heard[SLICE];
-    uint8_t evaluated[SLICE];
+    uint8_t program[SLICE], evaluated[SLICE];
 
-    for (uint32_t i = first; i < end && i < first + AHEAD; i++) {
-        prefetch(e, b->wake[i].cell);
-    }
     for (uint32_t start = first; start < end; start += SLICE) {
         const uint32_t stop = end - start < SLICE ? end : start + SLICE;
         uint32_t programs = 0, count = 0;
         for (uint32_t i = start; i < stop; i++) {
-            if (i + AHEAD < end) {
-                prefetch(e, b->wake[i + AHEAD].cell);
+            if (e->far && i + AHEAD < e->order_end) {
+                prefetch(e, e->order[i + AHEAD].cell);
             }
-            const uint32_t cell = b->wake[i].cell;
+            const uint32_t cell = e->order[i].cell;
             const nca_cell *c = &e->cells[cell];
-            b->age[i] = 0;
-            b->heard[i] = 0;
+            nca_update *u = &e->batch[i];
             if (e->plain) {
                 heard[count] = gathered[count];
-                gather(e, cell, b->wake[i].time, gathered[count], &b->age[i], &b->heard[i]);
+                gather(e, cell, e->order[i].time, gathered[count], u);
             } else {
                 heard[count] = e->inboxes + (uint64_t)cell * 8 * NCA_CHANNELS_MAX;
-                listen(e, cell, b->wake[i].time, &b->age[i], &b->heard[i]);
+                listen(e, cell, e->order[i].time, u);
             }
-            b->computed[i] = (c->quiet | c->flags | c->settled) == 0;
-            if (b->computed[i]) {
+            u->computed = (c->quiet | c->flags | c->settled) == 0;
+            if (u->computed) {
                 states[count] = e->states + (uint64_t)cell * NCA_CHANNELS_MAX;
-                memcpy(b->old[i], states[count], NCA_CHANNELS_MAX);
-                who[count++] = i;
+                memcpy(u->old, states[count], NCA_CHANNELS_MAX);
+                program[count] = c->program;
                 programs |= c->program;
+                who[count++] = u;
             }
         }
         if (programs == 0) {
             nca_fast_wake(e->programs, count, states, heard, evaluated);
         } else { /* strangers among them */
             for (uint32_t n = 0; n < count; n++) {
-                nca_fast_wake(e->programs + e->cells[b->wake[who[n]].cell].program, 1, states + n, heard + n, evaluated + n);
+                nca_fast_wake(e->programs + program[n], 1, states + n, heard + n, evaluated + n);
             }
         }
         for (uint32_t n = 0; n < count; n++) {
-            b->evaluated[who[n]] = evaluated[n];
+            who[n]->evaluated = evaluated[n];
         }
     }
 }
@@ -611,8 +655,8 @@ static void little_endian(uint8_t *to, uint64_t v)
 /* The outcome of a wake: its update is counted and recorded, its state is sent, its next wake is drawn. Gives the bytes recorded. */
 static uint64_t commit(nca_engine *e, uint32_t i, uint8_t *record)
 {
-    const nca_batch *b = e->batch;
-    const nca_wake *wake = &b->wake[i];
+    const nca_update *u = &e->batch[i];
+    const nca_wake *wake = &e->order[i];
     const uint32_t channels = e->programs[0].genome.channels;
     nca_cell *c = &e->cells[wake->cell];
     const int8_t *state = e->states + (uint64_t)wake->cell * NCA_CHANNELS_MAX;
@@ -625,15 +669,15 @@ static uint64_t commit(nca_engine *e, uint32_t i, uint8_t *record)
         if ((c->flags & NCA_BABBLING) != 0) {
             babble(e, wake->cell);
             c->settled = 0;
-        } else if (b->computed[i]) {
-            e->computed_updates += b->evaluated[i];
-            e->evaluated_updates += b->evaluated[i];
-            c->settled = (uint8_t)(same_state(b->old[i], state) * (1 + b->evaluated[i]));
+        } else if (u->computed) {
+            e->computed_updates += u->evaluated;
+            e->evaluated_updates += u->evaluated;
+            c->settled = (uint8_t)(same_state(u->old, state) * (1 + u->evaluated));
         } else {
             e->evaluated_updates += (uint64_t)(c->settled - 1);
         }
-        e->age += b->age[i];
-        e->heard += b->heard[i];
+        e->age += u->age;
+        e->heard += u->heard;
         e->all_updates++;
         c->updates++;
         little_endian(record, time);
@@ -653,39 +697,49 @@ static void compute_slice(void *engine, uint32_t slice, uint32_t slices)
     compute(e, (uint32_t)((uint64_t)end * slice / slices), (uint32_t)((uint64_t)end * (slice + 1) / slices));
 }
 
-/* Collects wakes that don't depend on each other: within the least latency, and no two of one chip. Gives how many. */
+/* Whether the next bucket begins before a time. */
+static int bucket_before(const nca_engine *e, int64_t time)
+{
+    return e->bucket_now << e->bucket_shift < time;
+}
+
+/* Collects wakes that don't depend on each other: within the least latency, and no two of one chip. They are the first in `order`; gives how many. */
 static uint32_t collect(nca_engine *e, int64_t until, uint32_t room)
 {
-    nca_batch *b = e->batch;
     const int64_t window = e->latency < e->shortest_wait ? e->latency : e->shortest_wait;
-    uint32_t count = 0;
     int64_t limit = until;
+    uint32_t count;
 
-    e->batch_number++;
-    while (count < room) {
-        if (e->order_first == e->order_end) {
-            e->order_first = e->order_end = 0;
-            if (!take_bucket(e, limit)) {
-                break;
-            }
-        }
-        const nca_wake *wake = &e->order[e->order_first];
-        if (wake->time >= limit) {
-            break;
-        }
-        if (e->chip_seen != NULL) {
-            uint32_t *seen = &e->chip_seen[e->cells[wake->cell].chip];
+    e->order_end -= e->order_first;
+    memmove(e->order, e->order + e->order_first, sizeof *e->order * e->order_end);
+    e->order_first = 0;
+    while (e->order_end == 0 && bucket_before(e, until)) {
+        take_bucket(e);
+    }
+    if (e->order_end == 0 || e->order[0].time >= until) {
+        return 0;
+    }
+    if (limit - e->order[0].time > window) {
+        limit = e->order[0].time + window;
+    }
+    while (e->order_end < room + AHEAD && bucket_before(e, limit)) {
+        take_bucket(e);
+    }
+    count = e->order_end < room ? e->order_end : room;
+    while (e->order[count - 1].time >= limit) {
+        count--;
+    }
+    if (e->chip_seen != NULL) {
+        e->batch_number++;
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t *seen = &e->chip_seen[e->cells[e->order[i].cell].chip];
             if (*seen == e->batch_number) {
-                break;
+                count = i;
             }
             *seen = e->batch_number;
         }
-        if (count == 0 && limit - wake->time > window) {
-            limit = wake->time + window;
-        }
-        b->wake[count++] = *wake;
-        e->order_first++;
     }
+    e->order_first = count;
     return count;
 }
 
@@ -720,7 +774,7 @@ uint64_t nca_engine_run(nca_engine *e, int64_t until, uint8_t *records, uint64_t
             written += commit(e, i, records + written);
         }
         for (uint32_t i = 0; i < count; i++) { /* their buckets have come into the cache meanwhile */
-            into_bucket(e, e->batch->wake[i].cell);
+            into_bucket(e, e->order[i].cell);
         }
     }
 }

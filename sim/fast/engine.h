@@ -18,6 +18,7 @@
 #define NCA_OWN 255u      /* a frame that carries the sender's own state */
 #define NCA_STUCK 1u
 #define NCA_BABBLING 2u
+#define NCA_NO_KEY UINT64_MAX
 #define NCA_UNSENT (-((int64_t)1 << 62))
 #define NCA_REMEMBERED (-((int64_t)1 << 60)) /* when those states were sent that all know at power-on */
 
@@ -38,7 +39,8 @@ typedef struct {
     uint8_t quiet;         /* wakes that pass without an update */
     uint8_t settled;       /* 0, or 1 + evaluated if the last update changed nothing and nothing was heard since */
     uint8_t flags, cut, frames, program;
-    uint8_t reserved[2];
+    uint8_t links; /* how many frames it sends */
+    uint8_t reserved;
 } nca_cell;
 
 typedef struct {
@@ -65,19 +67,19 @@ typedef struct { /* how a cell hears a neighbour, or who hears a cell */
     uint8_t slot, frame, carries, used;
 } nca_wire;
 
-#define NCA_BUCKET 15u
-typedef struct {
-    uint32_t count;             /* of keys */
-    int32_t more;               /* first of the cells that found no room, or -1 */
-    uint64_t key[NCA_BUCKET]; /* ns from the beginning of the bucket, cell */
+#define NCA_BUCKET 7u
+typedef struct { /* one cache line */
+    uint32_t count;           /* of keys */
+    int32_t more;             /* first of the cells that found no room, or -1 */
+    uint64_t key[NCA_BUCKET]; /* ns from the beginning of the bucket, cell; NCA_NO_KEY beyond those that count */
 } nca_bucket;
 
-typedef struct { /* wakes that are computed together */
-    nca_wake wake[NCA_BATCH_MAX];
-    int8_t old[NCA_BATCH_MAX][NCA_CHANNELS_MAX];
-    int64_t age[NCA_BATCH_MAX];
-    uint8_t heard[NCA_BATCH_MAX], computed[NCA_BATCH_MAX], evaluated[NCA_BATCH_MAX];
-} nca_batch;
+typedef struct { /* what becomes of a wake: of those in a batch, the first in `order` */
+    int8_t old[NCA_CHANNELS_MAX];
+    int64_t age; /* of what was heard, summed */
+    uint8_t heard, computed, evaluated;
+    uint8_t reserved[5];
+} nca_update;
 
 typedef struct nca_engine {
     const nca_fast *programs; /* the genomes that cells may run, the array's own first */
@@ -110,6 +112,8 @@ typedef struct nca_engine {
 
     uint32_t ring;        /* a power of two: so many sent states of a cell are kept */
     uint64_t all_cells;   /* with the border */
+    int64_t stride;       /* cells of a row, with the border */
+    uint8_t far;          /* the array is larger than a cache: memory is asked for ahead */
     nca_sent *sent;       /* [cells][ring]; where links never fail [ring][cells], the newest first */
     uint32_t *sent_count; /* [cells] */
     int64_t *arrival;     /* [cells][ring][8], or NULL where all is received one latency after it was sent */
@@ -121,11 +125,11 @@ typedef struct nca_engine {
     uint32_t bucket_shift;
     int64_t bucket_now;
     nca_bucket *bucket; /* [buckets] */
-    nca_wake *order; /* [cells]: wakes taken from the wheel, in their order */
+    nca_wake *order; /* [cells + NCA_BUCKET]: wakes taken from the wheel, in their order */
     uint32_t order_first, order_end;
     uint32_t *chip_seen; /* [chips] the last batch that a cell of it was in; NULL where a chip holds one cell */
     uint32_t batch_number;
-    nca_batch *batch;
+    nca_update *batch; /* [NCA_BATCH_MAX] */
     uint32_t batch_room;
     void *pool;
 

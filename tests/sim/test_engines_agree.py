@@ -148,6 +148,19 @@ def test_a_settled_cell_is_counted_but_not_computed_again() -> None:
     assert array.computed_updates < 200
 
 
+def test_a_restarted_cell_hears_neighbours_that_have_long_been_still() -> None:
+    """Nothing ever changes, every ninth cell is alive. A cell beside one restarts and settles; what it hears later must still count."""
+    still = shipped_size_genome(w2=np.zeros((128, 16), np.int8), b2=np.zeros(16, np.int16), alive=7)
+    unit = Scenario.interval
+    start = np.zeros((18, 18, 16), np.int8)
+    start[1::3, 1::3] = 40
+    kills = tuple(Kill(parse(f"1x1@{x},{y}"), 20 * unit, unit) for x in range(2, 17, 3) for y in range(1, 17, 3))
+    scenario = Scenario(18, 18, start=start, latency=unit // 3, duration=40 * unit, faults=kills)
+    array = FastArray(scenario, IntegerRule(still))
+    assert_same(array.run(), SimpyArray(scenario, IntegerRule(still)).run())
+    assert array.computed_updates < array.recording.counters.evaluated_updates / 4
+
+
 def test_the_fast_engine_says_what_it_cannot_run() -> None:
     model = FloatModel(*(np.zeros(shape, np.float32) for shape in ((48, 4), (4,), (4, 16), (16,))))
     with pytest.raises(NcaHwError, match="integer cell only, not float"):
