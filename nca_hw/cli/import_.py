@@ -30,7 +30,7 @@ def command(source: Path, output: Path, layout: str, as_json: bool) -> None:
     except NcaHwError as error:
         raise NcaHwError(error.what, where=source, cure=error.cure) from None
     model = to_model(raw, found)
-    weights.write(output, replace(raw, w1=model.w1, layout="blocked"))
+    weights.write(output, replace(raw, w1=model.w1, layout="blocked", filters=weights.USUAL_FILTERS))
     told = {growth.layout: growth.fate + (f" at step {growth.end}" if growth.end is not None else "") for growth in evidence}
     if as_json:
         common.emit("import", {"source": str(source), "format": raw.format, "sha256": raw.sha256, "layout": found, "evidence": told,

@@ -27,10 +27,13 @@ class Growth:
 
 def to_model(weights: Weights, layout: Layout) -> FloatModel:
     """The model in blocked order (identity of all channels, then Sobel x, then Sobel y) of weights in the given one."""
-    w1 = weights.w1
+    w1 = weights.w1.reshape(KERNELS, CHANNELS, -1)
     if layout == "interleaved":  # (id, sx, sy) of channel 0, then of channel 1, ...
-        w1 = w1.reshape(CHANNELS, KERNELS, -1).transpose(1, 0, 2).reshape(w1.shape)
-    return FloatModel(np.ascontiguousarray(w1), weights.b1, weights.w2, weights.b2)
+        w1 = weights.w1.reshape(CHANNELS, KERNELS, -1).transpose(1, 0, 2)
+    ours = np.empty_like(w1)
+    for part, (kind, scale) in zip(w1, weights.filters, strict=True):
+        ours[kind] = part if scale == 1 else part * np.float32(scale)
+    return FloatModel(np.ascontiguousarray(ours.reshape(weights.w1.shape)), weights.b1, weights.w2, weights.b2)
 
 
 def grow(weights: Weights, layout: Layout, seed: int = 0) -> Growth:

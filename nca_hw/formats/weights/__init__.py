@@ -1,0 +1,12 @@
+"""Weight files of every common format, read without the frameworks that wrote them and without running anything from them.
+
+`read` gives the model of a file, `write` keeps one as .npz. One module a format (web_demo, npz, safetensors_file)
+makes named arrays of a file's bytes; `layers` finds the two layers among them, `perception` reads their filters.
+"""
+
+from __future__ import annotations
+
+from nca_hw.formats.weights.contents import CHANNELS, KNOWN, LAYOUTS, PERCEPTION, SIZE_LIMIT, USUAL_FILTERS, Filters, Layout, Weights
+from nca_hw.formats.weights.reading import read, write
+
+__all__ = ["CHANNELS", "KNOWN", "LAYOUTS", "PERCEPTION", "SIZE_LIMIT", "USUAL_FILTERS", "Filters", "Layout", "Weights", "read", "write"]

@@ -1,0 +1,68 @@
+"""A file of weights of any known format to the model's arrays: the format is told by the contents, never by the name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from nca_hw.errors import NcaHwError
+from nca_hw.formats.files import write_whole
+from nca_hw.formats.weights import (
+    layers,
+    npz,
+    safetensors_file,
+    text,
+    web_demo,
+)
+from nca_hw.formats.weights.archive import MAGIC, Archive
+from nca_hw.formats.weights.contents import KNOWN, Arrays, Weights
+from nca_hw.formats.weights.source import Files
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+KERAS = "Load it with Keras and save plain arrays: numpy.savez('model.npz', w1=..., b1=..., w2=..., b2=...), or a checkpoint."
+
+
+def read(path: Path, tensors: Mapping[str, str] | None = None) -> Weights:
+    """Read weights of any known format, told by their contents. Runs no code from a file.
+
+    Args:
+        tensors: the file's names for w1, b1, w2, b2 and filters, where the shapes leave a choice.
+    Raises:
+        NcaHwError: unreadable, unknown, damaged, ambiguous, or with shapes or values that can't be this model.
+    """
+    path = Path(path)
+    files = Files()
+    try:
+        arrays, name = _arrays(path, files)
+        return layers.find(arrays, tensors, name, files.sha256)
+    except NcaHwError as error:
+        raise NcaHwError(error.what, where=error.where or path, cure=error.cure) from None
+
+
+def write(path: Path, weights: Weights) -> None:
+    """Write weights as .npz, whole or not at all; the same weights give the same bytes."""
+    write_whole(path, npz.write(weights))
+
+
+def _arrays(path: Path, files: Files) -> tuple[Arrays, str]:
+    if path.is_dir():
+        raise NcaHwError("is a folder", cure="Name the file in it. " + KNOWN)
+    data = files.read(path)
+    if data[:4] == MAGIC:
+        return _zip(Archive(data))
+    if data[:8] == HDF5:
+        raise NcaHwError("is an HDF5 file, as Keras writes them, and is not read here", cure=KERAS)
+    if text.is_text(data):
+        document = text.parse(data)
+        if not isinstance(document, list):
+            raise NcaHwError("is JSON, but not the web demo's list of two layers", cure=KNOWN)
+        return web_demo.read(document), web_demo.NAME
+    if safetensors_file.is_one(data):
+        return safetensors_file.read(data), safetensors_file.NAME
+    raise NcaHwError("is of no known weight format", cure=KNOWN)
+
+
+def _zip(archive: Archive) -> tuple[Arrays, str]:
+    if "model.weights.h5" in archive.names:
+        raise NcaHwError("is a Keras archive, and is not read here", cure=KERAS)
+    return npz.read(archive), npz.NAME

@@ -1,0 +1,45 @@
+"""The files behind the name that a user gave, read within bounds and hashed on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from pathlib import Path
+
+from nca_hw.errors import NcaHwError
+from nca_hw.formats.weights.contents import ONLY_THE_MODEL, SIZE_LIMIT
+
+
+class Files:
+    """Reads whole files; all of them together stay within the limit, and `sha256` is the hash of their bytes in the order of reading."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._left = SIZE_LIMIT
+
+    def read(self, path: Path) -> bytes:
+        """The bytes of one regular file.
+
+        Raises:
+            NcaHwError: it can't be read, or is too large.
+        """
+        try:
+            found = path.stat()
+            if not stat.S_ISREG(found.st_mode):
+                raise NcaHwError("is no file", where=path, cure="Name a file with weights.")
+            if found.st_size > self._left:
+                raise NcaHwError(
+                    f"has {found.st_size} bytes, far more than such weights need (limit {SIZE_LIMIT})", where=path, cure=ONLY_THE_MODEL
+                )
+            with path.open("rb") as file:
+                data = file.read(found.st_size)
+        except OSError as error:
+            raise NcaHwError(f"can't be read ({error.strerror or error})", where=path, cure="Name a file with weights.") from None
+        self._left -= len(data)
+        self._hash.update(data)
+        return data
+
+    @property
+    def sha256(self) -> str:
+        """Of everything that was read, hex."""
+        return self._hash.hexdigest()

@@ -1,0 +1,42 @@
+"""JSON parsed within bounds: a short text can ask for much memory or deep recursion."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from nca_hw.errors import NcaHwError
+from nca_hw.formats.weights.contents import DAMAGED, ONLY_THE_MODEL
+
+LIMIT = 4 << 20  # bytes; the web demo's models have 11 KB, a graph with its weights 66 KB
+
+
+def parse(data: bytes, limit: int = LIMIT) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        NcaHwError: too long, nested too deeply, or no JSON.
+    """
+    if len(data) > limit:
+        raise NcaHwError(f"has {len(data)} bytes of JSON, allowed are {limit}", cure=ONLY_THE_MODEL)
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise NcaHwError(f"is no sound JSON ({error!s:.100})", cure=DAMAGED) from None
+
+
+def is_text(data: bytes) -> bool:
+    """Whether this can be the beginning of a JSON text: printable, starting with a list or an object."""
+    start = data[:256]
+    return start.lstrip()[:1] in (b"[", b"{") and not any(byte < 32 and byte not in b"\t\n\r" for byte in start)
+
+
+def word(value: Any) -> str:
+    """A value where a text must stand: a nested one is not even printed.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where a text belongs")
+    return value
