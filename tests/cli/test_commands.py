@@ -225,6 +225,30 @@ def test_import_quantize_show_and_simulate_make_one_way(tmp_path: Path, publishe
     assert card["quality"]["int8_loss_at_150"] == made["int8_loss_at_150"]
 
 
+def test_what_growing_cannot_tell_is_drawn_and_asked_for(tmp_path: Path) -> None:
+    np.savez(tmp_path / "m.npz", w1=np.zeros((48, 8), np.float32), w2=np.zeros((8, 16), np.float32))
+    done = run("import", "m.npz", "-o", "out.npz", cwd=tmp_path, code=2)
+    assert "Pictures: out-blocked.png, out-interleaved.png" in done.stderr.replace("\n", " ")
+    assert "--layout blocked|interleaved" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.npz", "out-blocked.png", "out-interleaved.png"]
+    with Image.open(tmp_path / "out-blocked.png") as picture:
+        assert picture.width > 100
+    run("import", "m.npz", "-o", "out.npz", "--layout", "blocked", cwd=tmp_path)
+
+
+def test_import_takes_the_arrays_that_the_user_names(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    kernels = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in (("a", (48, 8)), ("b", (48, 8)), ("c", (8, 16)))}
+    np.savez(tmp_path / "m.npz", **kernels)
+    words = ["import", "m.npz", "-o", "out.npz", "--layout", "blocked"]
+    assert "'a' [48, 8], 'b' [48, 8]" in run(*words, cwd=tmp_path, code=2).stderr
+    run(*words, "--tensors", "w1=b,w2=c", cwd=tmp_path)
+    with np.load(tmp_path / "out.npz") as out:
+        np.testing.assert_array_equal(out["w1"], kernels["b"])
+    for wrong in ("b", "w1=", "w1=a,w1=b"):
+        assert "w1=NAME,b1=NAME" in run(*words, "--tensors", wrong, cwd=tmp_path, code=2).stderr
+
+
 def test_weights_of_no_known_format_leave_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "weights.bin").write_bytes(b"\x93what is this")
     for command in ("import", "quantize"):

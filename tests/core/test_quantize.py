@@ -1,4 +1,4 @@
-"""Quantization keeps the model: weights to half a step, growth to a loss, and the order of perception values found by growing."""
+"""Quantization keeps the model: weights to half a step, growth to a loss."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nca_hw.core import reference
-from nca_hw.core.layout import find_layout, to_model
+from nca_hw.core.layout import to_model
 from nca_hw.core.model import FloatModel, network, perceive, seed_grid, step
 from nca_hw.core.quantize import assemble, hidden_scales, quantize
 from nca_hw.errors import NcaHwError
@@ -95,25 +95,6 @@ def test_float_perception_equals_a_convolution_written_out() -> None:
             window = padded[y : y + 3, x : x + 3]
             np.testing.assert_allclose(got[y, x, 16:32], np.einsum("ij,ijc->c", sobel, window), atol=1e-5)
             np.testing.assert_allclose(got[y, x, 32:48], np.einsum("ij,ijc->c", sobel.T, window), atol=1e-5)
-
-
-@pytest.mark.parametrize("name", [*GOLDEN, "ex2_web", "ex3_ladybug"])
-def test_the_order_of_perception_values_is_found_by_growing(published: Path, name: str) -> None:
-    blocked = weights.read(published / f"{name}.json")
-    w1 = blocked.w1.reshape(3, 16, -1).transpose(1, 0, 2).reshape(48, -1)
-    interleaved = replace(blocked, w1=np.ascontiguousarray(w1))
-
-    assert find_layout(blocked)[0] == "blocked"
-    assert find_layout(interleaved)[0] == "interleaved"
-    np.testing.assert_array_equal(to_model(interleaved, "interleaved").w1, blocked.w1)
-
-
-def test_an_order_that_growing_cannot_tell_is_asked_for() -> None:
-    nothing = weights.Weights(
-        np.zeros((48, 8), np.float32), np.zeros(8, np.float32), np.zeros((8, 16), np.float32), np.zeros(16, np.float32), None, "npz", ""
-    )
-    with pytest.raises(NcaHwError, match="--layout"):
-        find_layout(nothing)
 
 
 @pytest.mark.parametrize("name", GOLDEN)
