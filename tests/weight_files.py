@@ -21,6 +21,12 @@ def layers(hidden: int = 4, seed: int = 0) -> Arrays:
     return {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
 
 
+def tensorflow(arrays: Arrays) -> Arrays:
+    """As Keras names and shapes them."""
+    return {"layer-0/kernel": arrays["w1"][None, None], "layer-0/bias": arrays["b1"], "layer-1/kernel": arrays["w2"][None, None],
+            "layer-1/bias": arrays["b2"]}  # fmt: skip
+
+
 def pytorch(arrays: Arrays) -> Arrays:
     """As PyTorch names and shapes 1x1 convolutions."""
     turned = {name: np.ascontiguousarray(arrays[name].T)[:, :, None, None] for name in ("w1", "w2")}
@@ -43,6 +49,94 @@ def web_demo(arrays: Arrays) -> bytes:
     ]).encode()  # fmt: skip
 
 
+def varint(n: int) -> bytes:
+    out = b""
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+
+
+def field(number: int, value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def slow_masked_crc32c(data: bytes) -> int:
+    """Bit by bit, as a division of polynomials; then LevelDB's mask."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x82F63B78 * (crc & 1)
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17 & 0xFFFFFFFF) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def table(entries: list[tuple[bytes, bytes]], kind: int = 0) -> bytes:
+    """A LevelDB table; no key shares anything with the one before it."""
+    blocks = b""
+
+    def block(pairs: list[tuple[bytes, bytes]], kind: int) -> bytes:
+        nonlocal blocks
+        body = b"".join(b"\0" + varint(len(key)) + varint(len(value)) + key + value for key, value in pairs) + struct.pack("<II", 0, 1)
+        handle = varint(len(blocks)) + varint(len(body))
+        body += bytes([kind])
+        blocks += body + struct.pack("<I", slow_masked_crc32c(body))
+        return handle
+
+    data = block(entries, kind)
+    meta = block([], 0)
+    index = block([(b"\xff", data)], 0)
+    return blocks + (meta + index).ljust(40, b"\0") + struct.pack("<Q", 0xDB4775248B80FB57)
+
+
+def shape_proto(shape: tuple[int, ...]) -> bytes:
+    return b"".join(field(2, field(1, n)) for n in shape)
+
+
+def bundle(arrays: Arrays) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Entries of a TensorFlow checkpoint's index, and its one shard; float32 tensors."""
+    entries, shard = [(b"", field(1, 1))], b""
+    for name in sorted(arrays):
+        data = arrays[name].tobytes()
+        proto = field(1, 1) + field(2, shape_proto(arrays[name].shape)) + field(4, len(shard)) + field(5, len(data))
+        entries.append((name.encode(), proto + varint(6 << 3 | 5) + struct.pack("<I", slow_masked_crc32c(data))))
+        shard += data
+    return entries, shard
+
+
+def checkpoint(arrays: Arrays, kind: int = 0) -> tuple[bytes, bytes]:
+    """Index and shard."""
+    entries, shard = bundle(arrays)
+    return table(entries, kind), shard
+
+
+def graph(arrays: Arrays) -> bytes:
+    """GraphDef: a placeholder and a Const for each array, the biases as lists of numbers, the kernels as bytes."""
+    nodes = field(1, field(1, b"x") + field(2, b"Placeholder"))
+    for name, array in arrays.items():
+        content = field(4, array.tobytes()) if array.ndim > 1 else field(5, array.tobytes())
+        tensor = field(1, 1) + field(2, shape_proto(array.shape)) + content
+        attribute = field(1, b"value") + field(2, field(8, tensor))
+        nodes += field(1, field(1, name.encode()) + field(2, b"Const") + field(5, attribute))
+    return nodes
+
+
+def tfjs(arrays: Arrays) -> bytes:
+    """A frozen graph as TensorFlow.js JSON, constants inside."""
+    nodes: list[dict[str, Any]] = [{"name": "x", "op": "Placeholder"}]
+    for name, array in arrays.items():
+        tensor: dict[str, Any] = {"dtype": "DT_FLOAT", "tensorShape": {"dim": [{"size": str(n)} for n in array.shape]}}
+        if array.ndim > 1:
+            tensor["tensorContent"] = base64.b64encode(array.tobytes()).decode()
+        else:
+            tensor["floatVal"] = array.astype(float).tolist()
+        nodes.append({"name": name, "op": "Const", "attr": {"dtype": {"type": "DT_FLOAT"}, "value": {"tensor": tensor}}})
+    return json.dumps({"format": "graph-model", "modelTopology": {"node": nodes}, "weightsManifest": []}).encode()
+
+
 def safetensors(arrays: Arrays) -> bytes:
     header: dict[str, Any] = {"__metadata__": {"format": "np"}}
     body = b""
@@ -53,8 +147,15 @@ def safetensors(arrays: Arrays) -> bytes:
     return struct.pack("<Q", len(words)) + words + body
 
 
+def write_checkpoint(folder: Path, arrays: Arrays, name: str = "model") -> Path:
+    index, shard = checkpoint(arrays)
+    (folder / f"{name}.index").write_bytes(index)
+    (folder / f"{name}.data-00000-of-00001").write_bytes(shard)
+    return folder / f"{name}.index"
+
+
 ONE_FILE = {
-    "web_demo": web_demo, "npz": npz,
+    "web_demo": web_demo, "npz": npz, "graph": lambda arrays: graph(tensorflow(arrays)), "tfjs": lambda arrays: tfjs(tensorflow(arrays)),
     "safetensors": lambda arrays: safetensors(pytorch(arrays)),
 }  # fmt: skip
 

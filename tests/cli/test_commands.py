@@ -225,6 +225,21 @@ def test_import_quantize_show_and_simulate_make_one_way(tmp_path: Path, publishe
     assert card["quality"]["int8_loss_at_150"] == made["int8_loss_at_150"]
 
 
+def test_import_reads_a_checkpoint_and_a_target_decides_about_its_axes(tmp_path: Path, published: Path) -> None:
+    words = ["import", published / "planarian_float" / "8000", "-o", "p.npz", "--target", published / "target_planarian.png", "--json"]
+    document = json.loads(run(*words, cwd=tmp_path).stdout)
+    assert (document["format"], document["layout"], document["axes"]) == ("TensorFlow checkpoint", "interleaved", "xy")
+    assert set(document["evidence"]) == {"blocked-xy", "blocked-yx", "interleaved-xy", "interleaved-yx"}
+    assert document["tensors"]["w1"] == "dmodel/layer-0/kernel"
+    again = json.loads(run("import", "p.npz", "-o", "q.npz", "--json", cwd=tmp_path).stdout)
+    assert (again["layout"], again["evidence"]) == ("blocked", {})
+    assert (tmp_path / "p.npz").read_bytes() == (tmp_path / "q.npz").read_bytes()
+    yx = json.loads(run("import", "p.npz", "-o", "r.npz", "--axes", "yx", "--json", cwd=tmp_path).stdout)
+    assert yx["axes"] == "yx"
+    with np.load(tmp_path / "p.npz") as xy_file, np.load(tmp_path / "r.npz") as yx_file:
+        np.testing.assert_array_equal(xy_file["w1"][16:32], yx_file["w1"][32:])
+
+
 def test_what_growing_cannot_tell_is_drawn_and_asked_for(tmp_path: Path) -> None:
     np.savez(tmp_path / "m.npz", w1=np.zeros((48, 8), np.float32), w2=np.zeros((8, 16), np.float32))
     done = run("import", "m.npz", "-o", "out.npz", cwd=tmp_path, code=2)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from nca_hw.core.layout import Undecided, find_layout, find_order, names, to_model
+from nca_hw.core.quantize import quantize
 from nca_hw.formats import weights
 from nca_hw.formats.picture import load_picture
 
@@ -42,6 +43,21 @@ def test_a_target_tells_swapped_axes_which_growing_cannot(published: Path, name:
         assert (order.layout, order.axes) == ("blocked", axes)
         np.testing.assert_array_equal(to_model(given, order.layout, order.axes).w1, blocked.w1)
     assert find_order(interleaved(swapped(blocked)), target=target).axes == "yx"
+
+
+def test_the_loss_is_that_of_the_published_picture(published: Path) -> None:
+    given = weights.read(published / "planarian_float" / "8000.index")
+    order = find_order(given, target=load_picture(published / "target_planarian.png"))
+    losses = {name: growth.loss for name, growth in zip(names(order.evidence), order.evidence, strict=True)}
+    assert (order.layout, order.axes) == ("interleaved", "xy")
+    assert losses["interleaved-xy"] is not None and losses["interleaved-xy"] < 0.0006
+    assert losses["interleaved-yx"] is not None and losses["interleaved-yx"] > 0.02
+
+
+def test_the_float_planarian_quantizes(published: Path) -> None:
+    given = weights.read(published / "planarian_float" / "8000.json")
+    genome = quantize(to_model(given, find_layout(given)[0]))
+    assert genome.w1.shape == (48, 128)
 
 
 def test_a_picture_that_the_model_does_not_grow_is_no_evidence(published: Path) -> None:

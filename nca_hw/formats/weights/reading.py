@@ -11,12 +11,16 @@ from nca_hw.formats.weights import (
     layers,
     npz,
     safetensors_file,
+    sstable,
     text,
+    tf_checkpoint,
+    tf_graph,
+    tfjs,
     web_demo,
 )
 from nca_hw.formats.weights.archive import MAGIC, Archive
 from nca_hw.formats.weights.contents import KNOWN, Arrays, Weights
-from nca_hw.formats.weights.source import Files
+from nca_hw.formats.weights.source import Files, checkpoint_prefix
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 KERAS = "Load it with Keras and save plain arrays: numpy.savez('model.npz', w1=..., b1=..., w2=..., b2=...), or a checkpoint."
@@ -26,6 +30,7 @@ def read(path: Path, tensors: Mapping[str, str] | None = None) -> Weights:
     """Read weights of any known format, told by their contents. Runs no code from a file.
 
     Args:
+        path: a file; of a TensorFlow checkpoint its index, a shard or the prefix of both; a SavedModel folder.
         tensors: the file's names for w1, b1, w2, b2 and filters, where the shapes leave a choice.
     Raises:
         NcaHwError: unreadable, unknown, damaged, ambiguous, or with shapes or values that can't be this model.
@@ -45,6 +50,9 @@ def write(path: Path, weights: Weights) -> None:
 
 
 def _arrays(path: Path, files: Files) -> tuple[Arrays, str]:
+    prefix = checkpoint_prefix(path)
+    if prefix is not None:
+        return tf_checkpoint.read(prefix, files), tf_checkpoint.NAME
     if path.is_dir():
         raise NcaHwError("is a folder", cure="Name the file in it. " + KNOWN)
     data = files.read(path)
@@ -54,11 +62,15 @@ def _arrays(path: Path, files: Files) -> tuple[Arrays, str]:
         raise NcaHwError("is an HDF5 file, as Keras writes them, and is not read here", cure=KERAS)
     if text.is_text(data):
         document = text.parse(data)
-        if not isinstance(document, list):
-            raise NcaHwError("is JSON, but not the web demo's list of two layers", cure=KNOWN)
-        return web_demo.read(document), web_demo.NAME
+        if isinstance(document, list):
+            return web_demo.read(document), web_demo.NAME
+        return tfjs.read(document, path.parent, files), tfjs.NAME
     if safetensors_file.is_one(data):
         return safetensors_file.read(data), safetensors_file.NAME
+    if data.endswith(sstable.MAGIC):
+        raise NcaHwError("is the index of a TensorFlow checkpoint under another name", cure="Give it back its name, PREFIX.index.")
+    if data[:1] == b"\x0a":
+        return tf_graph.read(data), tf_graph.NAME
     raise NcaHwError("is of no known weight format", cure=KNOWN)
 
 

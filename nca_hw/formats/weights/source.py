@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import stat
 from pathlib import Path
 
 from nca_hw.errors import NcaHwError
 from nca_hw.formats.weights.contents import ONLY_THE_MODEL, SIZE_LIMIT
+
+SHARD = re.compile(r"\.data-(\d{5})-of-(\d{5})$")
 
 
 class Files:
@@ -43,3 +46,16 @@ class Files:
     def sha256(self) -> str:
         """Of everything that was read, hex."""
         return self._hash.hexdigest()
+
+
+def checkpoint_prefix(path: Path) -> Path | None:
+    """The prefix of a TensorFlow checkpoint, if that is what was named: by the prefix, its index, one of its shards, or a SavedModel."""
+    if path.name.endswith(".index") and len(path.name) > len(".index"):
+        return path.with_name(path.name.removesuffix(".index"))
+    if SHARD.search(path.name):
+        return path.with_name(SHARD.sub("", path.name))
+    if (path / "variables" / "variables.index").is_file():
+        return path / "variables" / "variables"
+    if path.name and not path.exists() and path.with_name(path.name + ".index").is_file():
+        return path
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -29,6 +30,18 @@ def is_text(data: bytes) -> bool:
     """Whether this can be the beginning of a JSON text: printable, starting with a list or an object."""
     start = data[:256]
     return start.lstrip()[:1] in (b"[", b"{") and not any(byte < 32 and byte not in b"\t\n\r" for byte in start)
+
+
+def unbase64(value: Any) -> bytes:
+    """The bytes of a base64 text.
+
+    Raises:
+        NcaHwError: it is none.
+    """
+    try:
+        return base64.b64decode(value, validate=True)
+    except (ValueError, TypeError) as error:
+        raise NcaHwError(f"holds what should be base64 and is not ({error!s:.60})", cure=DAMAGED) from None
 
 
 def word(value: Any) -> str:
