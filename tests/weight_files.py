@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import pickle
 import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +139,52 @@ def tfjs(arrays: Arrays) -> bytes:
     return json.dumps({"format": "graph-model", "modelTopology": {"node": nodes}, "weightsManifest": []}).encode()
 
 
+def text(value: str) -> bytes:
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+def whole(n: int) -> bytes:
+    return b"J" + struct.pack("<i", n)
+
+
+def sizes(values: tuple[int, ...]) -> bytes:
+    return b"(" + b"".join(map(whole, values)) + b"t"
+
+
+def tensor(key: str, shape: tuple[int, ...], *, storage: str = "FloatStorage", device: str = "cpu", legacy: bool = False) -> bytes:
+    """The opcodes of one contiguous tensor."""
+    strides = tuple(int(np.prod(shape[i + 1 :], dtype=int)) for i in range(len(shape)))
+    persistent = b"(" + text("storage") + b"ctorch\n" + storage.encode() + b"\n" + text(key) + text(device)
+    persistent += whole(int(np.prod(shape, dtype=int))) + (b"N" if legacy else b"") + b"tQ"
+    hooks = b"ccollections\nOrderedDict\n)R"
+    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + persistent + whole(0) + sizes(shape) + sizes(strides) + b"\x89" + hooks + b"tR"
+
+
+def state_dict(arrays: Arrays, *, storage: str = "FloatStorage", device: str = "cpu", legacy: bool = False) -> bytes:
+    """The pickle of an OrderedDict with its versions of modules, as torch.save writes it."""
+    out = b"\x80\x02ccollections\nOrderedDict\n)R("
+    for i, (name, array) in enumerate(arrays.items()):
+        out += text(name) + tensor(str(i), array.shape, storage=storage, device=device, legacy=legacy)
+    return out + b"u}" + text("_metadata") + b"}" + text("version") + whole(1) + b"ssb."
+
+
+def torch_zip(arrays: Arrays, *, storage: str = "FloatStorage", device: str = "cpu", pickled: bytes | None = None) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("model/data.pkl", pickled if pickled is not None else state_dict(arrays, storage=storage, device=device))
+        archive.writestr("model/byteorder", "little")
+        for i, array in enumerate(arrays.values()):
+            archive.writestr(f"model/data/{i}", array.tobytes())
+        archive.writestr("model/version", "3\n")
+    return out.getvalue()
+
+
+def torch_legacy(arrays: Arrays) -> bytes:
+    head = b"".join(pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": True}))
+    storages = b"".join(struct.pack("<q", array.size) + array.tobytes() for array in arrays.values())
+    return head + state_dict(arrays, legacy=True) + pickle.dumps([str(i) for i in range(len(arrays))], 2) + storages
+
+
 def safetensors(arrays: Arrays) -> bytes:
     header: dict[str, Any] = {"__metadata__": {"format": "np"}}
     body = b""
@@ -156,6 +204,7 @@ def write_checkpoint(folder: Path, arrays: Arrays, name: str = "model") -> Path:
 
 ONE_FILE = {
     "web_demo": web_demo, "npz": npz, "graph": lambda arrays: graph(tensorflow(arrays)), "tfjs": lambda arrays: tfjs(tensorflow(arrays)),
+    "torch_zip": lambda arrays: torch_zip(pytorch(arrays)), "torch_legacy": lambda arrays: torch_legacy(pytorch(arrays)),
     "safetensors": lambda arrays: safetensors(pytorch(arrays)),
 }  # fmt: skip
 

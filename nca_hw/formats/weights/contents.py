@@ -20,7 +20,8 @@ LAYOUTS: tuple[Layout, ...] = ("blocked", "interleaved")
 USUAL_FILTERS: Filters = ((0, 1.0), (1, 1.0), (2, 1.0))
 SIZE_LIMIT = 64 << 20  # bytes of all files of a model together, and of what they unpack to
 KNOWN = (
-    "Known: the article's web-demo JSON, .npz, TensorFlow checkpoints and frozen graphs (.pb, TF.js JSON), safetensors."
+    "Known: the article's web-demo JSON, .npz, TensorFlow checkpoints and frozen graphs (.pb, TF.js JSON), PyTorch state dicts, "
+    "safetensors."
 )
 
 LARGEST = 1 << 16  # elements: the largest array of such a model has 12,288; what is larger is something else and never unpacked

@@ -16,10 +16,12 @@ from nca_hw.formats.weights import (
     tf_checkpoint,
     tf_graph,
     tfjs,
+    torch_file,
     web_demo,
 )
 from nca_hw.formats.weights.archive import MAGIC, Archive
 from nca_hw.formats.weights.contents import KNOWN, Arrays, Weights
+from nca_hw.formats.weights.pickles import STATE_DICT
 from nca_hw.formats.weights.source import Files, checkpoint_prefix
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -60,6 +62,10 @@ def _arrays(path: Path, files: Files) -> tuple[Arrays, str]:
         return _zip(Archive(data))
     if data[:8] == HDF5:
         raise NcaHwError("is an HDF5 file, as Keras writes them, and is not read here", cure=KERAS)
+    if data.startswith(torch_file.LEGACY):
+        return torch_file.read_legacy(data), torch_file.LEGACY_NAME
+    if data[:1] == b"\x80" and data[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        raise NcaHwError("is a pickle, which is a program, and files run nothing here", cure=STATE_DICT)
     if text.is_text(data):
         document = text.parse(data)
         if isinstance(document, list):
@@ -75,6 +81,8 @@ def _arrays(path: Path, files: Files) -> tuple[Arrays, str]:
 
 
 def _zip(archive: Archive) -> tuple[Arrays, str]:
+    if torch_file.is_zip(archive):
+        return torch_file.read_zip(archive), torch_file.NAME
     if "model.weights.h5" in archive.names:
         raise NcaHwError("is a Keras archive, and is not read here", cure=KERAS)
     return npz.read(archive), npz.NAME
