@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import numpy as np
 
 Arrays = dict[str, np.ndarray]
@@ -185,6 +186,18 @@ def torch_legacy(arrays: Arrays) -> bytes:
     return head + state_dict(arrays, legacy=True) + pickle.dumps([str(i) for i in range(len(arrays))], 2) + storages
 
 
+def flax(arrays: Arrays) -> bytes:
+    """Nested dictionaries; names are split at dots."""
+    tree: dict[str, Any] = {}
+    for name, array in arrays.items():
+        *path, last = name.split(".")
+        place = tree
+        for part in path:
+            place = place.setdefault(part, {})
+        place[last] = msgpack.ExtType(1, msgpack.packb((array.shape, array.dtype.name, array.tobytes()), use_bin_type=True))
+    return bytes(msgpack.packb(tree, use_bin_type=True))
+
+
 def safetensors(arrays: Arrays) -> bytes:
     header: dict[str, Any] = {"__metadata__": {"format": "np"}}
     body = b""
@@ -205,6 +218,7 @@ def write_checkpoint(folder: Path, arrays: Arrays, name: str = "model") -> Path:
 ONE_FILE = {
     "web_demo": web_demo, "npz": npz, "graph": lambda arrays: graph(tensorflow(arrays)), "tfjs": lambda arrays: tfjs(tensorflow(arrays)),
     "torch_zip": lambda arrays: torch_zip(pytorch(arrays)), "torch_legacy": lambda arrays: torch_legacy(pytorch(arrays)),
+    "flax": lambda arrays: flax({name.replace("/", "."): array for name, array in tensorflow(arrays).items()}),
     "safetensors": lambda arrays: safetensors(pytorch(arrays)),
 }  # fmt: skip
 

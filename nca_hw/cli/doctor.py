@@ -51,6 +51,7 @@ CHECKS: list[tuple[str, str, Callable[[], str | None], str, bool]] = [
     ("ziglang", "build (the compiler)", _package("ziglang"), "pip install ziglang==0.17.1", False),
     ("unicorn", "verify (the emulated CPU)", _package("unicorn"), "pip install unicorn", False),
     ("torch", "train", _package("torch"), "pip install 'nca-hw[train]'", True),
+    ("tensorstore", "import (Orbax folders)", _package("tensorstore"), "pip install 'nca-hw[orbax]'", True),
 ]
 
 
@@ -71,7 +72,7 @@ def command(as_json: bool) -> None:
     else:
         for f in findings:
             mark = "ok" if f.found else "--" if f.optional else "MISSING"
-            click.echo(f"{mark:8s}{f.thing:10s}{f.needed_for:28s}{f.found or f.cure}")
+            click.echo(f"{mark:8s}{f.thing:13s}{f.needed_for:28s}{f.found or f.cure}")
     missing = [f for f in findings if not f.found and not f.optional]
     if missing:
         raise ToolMissing(f"missing: {', '.join(f.thing for f in missing)}", cure="; ".join(f.cure for f in missing))

@@ -21,7 +21,7 @@ USUAL_FILTERS: Filters = ((0, 1.0), (1, 1.0), (2, 1.0))
 SIZE_LIMIT = 64 << 20  # bytes of all files of a model together, and of what they unpack to
 KNOWN = (
     "Known: the article's web-demo JSON, .npz, TensorFlow checkpoints and frozen graphs (.pb, TF.js JSON), PyTorch state dicts, "
-    "safetensors."
+    "safetensors, Flax msgpack, Orbax folders."
 )
 
 LARGEST = 1 << 16  # elements: the largest array of such a model has 12,288; what is larger is something else and never unpacked

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from nca_hw.errors import NcaHwError
+from nca_hw.errors import NcaHwError, ToolMissing
 from nca_hw.formats.files import write_whole
 from nca_hw.formats.weights import (
+    flax_msgpack,
     layers,
     npz,
+    orbax,
     safetensors_file,
     sstable,
     text,
@@ -22,7 +24,7 @@ from nca_hw.formats.weights import (
 from nca_hw.formats.weights.archive import MAGIC, Archive
 from nca_hw.formats.weights.contents import KNOWN, Arrays, Weights
 from nca_hw.formats.weights.pickles import STATE_DICT
-from nca_hw.formats.weights.source import Files, checkpoint_prefix
+from nca_hw.formats.weights.source import Files, checkpoint_prefix, folder_files
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 KERAS = "Load it with Keras and save plain arrays: numpy.savez('model.npz', w1=..., b1=..., w2=..., b2=...), or a checkpoint."
@@ -32,16 +34,19 @@ def read(path: Path, tensors: Mapping[str, str] | None = None) -> Weights:
     """Read weights of any known format, told by their contents. Runs no code from a file.
 
     Args:
-        path: a file; of a TensorFlow checkpoint its index, a shard or the prefix of both; a SavedModel folder.
+        path: a file; of a TensorFlow checkpoint its index, a shard or the prefix of both; an Orbax or SavedModel folder.
         tensors: the file's names for w1, b1, w2, b2 and filters, where the shapes leave a choice.
     Raises:
         NcaHwError: unreadable, unknown, damaged, ambiguous, or with shapes or values that can't be this model.
+        ToolMissing: an Orbax folder, and TensorStore is not installed.
     """
     path = Path(path)
     files = Files()
     try:
         arrays, name = _arrays(path, files)
         return layers.find(arrays, tensors, name, files.sha256)
+    except ToolMissing:
+        raise
     except NcaHwError as error:
         raise NcaHwError(error.what, where=error.where or path, cure=error.cure) from None
 
@@ -56,7 +61,7 @@ def _arrays(path: Path, files: Files) -> tuple[Arrays, str]:
     if prefix is not None:
         return tf_checkpoint.read(prefix, files), tf_checkpoint.NAME
     if path.is_dir():
-        raise NcaHwError("is a folder", cure="Name the file in it. " + KNOWN)
+        return _folder(path, files)
     data = files.read(path)
     if data[:4] == MAGIC:
         return _zip(Archive(data))
@@ -73,6 +78,8 @@ def _arrays(path: Path, files: Files) -> tuple[Arrays, str]:
         return tfjs.read(document, path.parent, files), tfjs.NAME
     if safetensors_file.is_one(data):
         return safetensors_file.read(data), safetensors_file.NAME
+    if flax_msgpack.is_one(data):
+        return flax_msgpack.read(data), flax_msgpack.NAME
     if data.endswith(sstable.MAGIC):
         raise NcaHwError("is the index of a TensorFlow checkpoint under another name", cure="Give it back its name, PREFIX.index.")
     if data[:1] == b"\x0a":
@@ -86,3 +93,15 @@ def _zip(archive: Archive) -> tuple[Arrays, str]:
     if "model.weights.h5" in archive.names:
         raise NcaHwError("is a Keras archive, and is not read here", cure=KERAS)
     return npz.read(archive), npz.NAME
+
+
+def _folder(path: Path, files: Files) -> tuple[Arrays, str]:
+    try:
+        folder = orbax.folder_of(path)
+    except OSError as error:
+        raise NcaHwError(f"can't be read ({error.strerror or error})", cure="Name a file with weights.") from None
+    if folder is None:
+        raise NcaHwError("is a folder, and neither an Orbax checkpoint nor a SavedModel", cure="Name the file in it. " + KNOWN)
+    for file in folder_files(folder):
+        files.read(file)  # within the limit of all files together, and hashed
+    return orbax.read(folder), orbax.NAME

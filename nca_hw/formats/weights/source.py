@@ -8,8 +8,9 @@ import stat
 from pathlib import Path
 
 from nca_hw.errors import NcaHwError
-from nca_hw.formats.weights.contents import ONLY_THE_MODEL, SIZE_LIMIT
+from nca_hw.formats.weights.contents import KNOWN, ONLY_THE_MODEL, SIZE_LIMIT
 
+MOST_FILES = 4096
 SHARD = re.compile(r"\.data-(\d{5})-of-(\d{5})$")
 
 
@@ -59,3 +60,17 @@ def checkpoint_prefix(path: Path) -> Path | None:
     if path.name and not path.exists() and path.with_name(path.name + ".index").is_file():
         return path
     return None
+
+
+def folder_files(folder: Path) -> list[Path]:
+    """All regular files of a folder, sorted by their path in it, links left out."""
+    found: list[Path] = []
+    try:
+        for path in folder.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                found.append(path)
+            if len(found) > MOST_FILES:
+                raise NcaHwError(f"holds more than {MOST_FILES} files", where=folder, cure=KNOWN)
+    except OSError as error:
+        raise NcaHwError(f"can't be read ({error.strerror or error})", where=folder, cure="Name a file with weights.") from None
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
