@@ -18,6 +18,7 @@ import weight_files as files
 
 from nca_hw.errors import NcaHwError
 from nca_hw.formats import weights
+from nca_hw.formats.weights import contents, pickles, protobuf
 
 
 def nested_msgpack(depth: int) -> bytes:
@@ -113,3 +114,10 @@ def test_names_in_a_file_cannot_write_to_the_terminal(tmp_path: Path) -> None:
         weights.read(files.saved(tmp_path, files.safetensors(arrays)))
     assert "\x1b" not in str(caught.value)
     assert len(str(caught.value)) < 2000
+
+
+def test_the_limits_in_the_document_are_those_of_the_code() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "import.md").read_text()
+    for limit in (contents.LARGEST, contents.TOTAL, contents.MOST, pickles.STEPS, protobuf.FIELDS):
+        assert f"{limit:,} " in text, limit
+    assert f"more than {contents.SIZE_LIMIT >> 20} MB" in text
