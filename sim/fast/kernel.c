@@ -152,7 +152,7 @@ INLINE void perceive(const nca_fast *fast, const int8_t *state, const int8_t *ne
     }
 }
 
-INLINE void layers_portable(const nca_fast *fast, const int16_t *x, int32_t *output)
+INLINE void layers_portable(const nca_fast *fast, const int16_t *x, int32_t *output, uint8_t *hidden_out)
 {
     int16_t h[NCA_HIDDEN_MAX];
 
@@ -170,6 +170,9 @@ INLINE void layers_portable(const nca_fast *fast, const int16_t *x, int32_t *out
             h[group * NCA_GROUP + j] = (int16_t)(v < 0 ? 0 : v > 255 ? 255 : v);
         }
     }
+    for (uint32_t j = 0; hidden_out != NULL && j < fast->groups * NCA_GROUP; j++) {
+        hidden_out[j] = (uint8_t)h[j];
+    }
     memcpy(output, fast->b2, sizeof fast->b2);
     for (uint32_t j = 0; j < fast->groups * NCA_GROUP / 2u; j++) {
         const int32_t h0 = h[2 * j], h1 = h[2 * j + 1];
@@ -183,7 +186,8 @@ INLINE void layers_portable(const nca_fast *fast, const int16_t *x, int32_t *out
 
 #if NCA_X86
 /* Products of 16 bits summed in pairs (pmaddwd): |w x| < 2^19, exact. Four accumulators of eight hidden units stay in registers. */
-__attribute__((target("avx2"))) static inline void layers_avx2(const nca_fast *fast, const int16_t *x, int32_t *output)
+__attribute__((target("avx2"))) static inline void layers_avx2(const nca_fast *fast, const int16_t *x, int32_t *output,
+                                                              uint8_t *hidden_out)
 {
     int32_t pairs[NCA_PAIRS];
     int32_t h[NCA_HIDDEN_MAX];
@@ -209,6 +213,9 @@ __attribute__((target("avx2"))) static inline void layers_avx2(const nca_fast *f
             _mm256_storeu_si256((__m256i *)(h + j + 8 * n), _mm256_min_epi32(_mm256_max_epi32(v, zero), top));
         }
     }
+    for (uint32_t j = 0; hidden_out != NULL && j < hidden; j++) {
+        hidden_out[j] = (uint8_t)h[j];
+    }
     __m256i low = _mm256_loadu_si256((const __m256i *)fast->b2), high = _mm256_loadu_si256((const __m256i *)(fast->b2 + 8));
     for (uint32_t j = 0; j < hidden; j += 2) { /* rows beyond the genome's have weights of 0 */
         const int32_t both = h[j] | (int32_t)((uint32_t)h[j + 1] << 16);
@@ -225,30 +232,53 @@ __attribute__((target("avx2"))) static inline void layers_avx2(const nca_fast *f
 #endif
 
 /* The update of a living cell, compiled once for every instruction set. */
-INLINE void evaluate(const nca_fast *fast, void (*layers)(const nca_fast *, const int16_t *, int32_t *), int8_t *state, const int8_t *heard)
+INLINE void evaluate(const nca_fast *fast, void (*layers)(const nca_fast *, const int16_t *, int32_t *, uint8_t *), int8_t *state,
+                     const int8_t *heard, int16_t *x_out, uint8_t *h_out)
 {
     int16_t x[NCA_PERCEPTION_MAX];
     int32_t output[STATE];
 
     perceive(fast, state, heard, x);
-    layers(fast, x, output);
+    layers(fast, x, output, h_out);
+    if (x_out != NULL) {
+        memcpy(x_out, x, sizeof *x * 2 * fast->pairs);
+    }
     for (uint32_t c = 0; c < STATE; c++) {
         const int64_t d = ((int64_t)output[c] * fast->m2[c] + ((int64_t)1 << (fast->genome.s2 - 1))) >> fast->genome.s2;
         state[c] = compress(fast, 16 * fast->value[(uint8_t)state[c]] + (int32_t)d);
     }
 }
 
-static void evaluate_portable(const nca_fast *fast, int8_t *state, const int8_t *heard)
+static void evaluate_portable(const nca_fast *fast, int8_t *state, const int8_t *heard, int16_t *x, uint8_t *h)
 {
-    evaluate(fast, layers_portable, state, heard);
+    evaluate(fast, layers_portable, state, heard, x, h);
 }
 
 #if NCA_X86
-__attribute__((target("avx2"))) static void evaluate_avx2(const nca_fast *fast, int8_t *state, const int8_t *heard)
+__attribute__((target("avx2"))) static void evaluate_avx2(const nca_fast *fast, int8_t *state, const int8_t *heard, int16_t *x, uint8_t *h)
 {
-    evaluate(fast, layers_avx2, state, heard);
+    evaluate(fast, layers_avx2, state, heard, x, h);
 }
 #endif
+
+void nca_fast_evaluate(const nca_fast *fast, uint32_t count, int8_t *const *states, const int8_t *const *heard, int16_t *x, uint8_t *h)
+{
+    void (*one)(const nca_fast *, int8_t *, const int8_t *, int16_t *, uint8_t *) = evaluate_portable;
+
+#if NCA_X86
+    if (fast->instructions == NCA_AVX512) {
+        nca_fast_evaluate_avx512(fast, count, states, heard, x, h);
+        return;
+    }
+    if (fast->instructions == NCA_AVX2) {
+        one = evaluate_avx2;
+    }
+#endif
+    for (uint32_t k = 0; k < count; k++) {
+        one(fast, states[k], heard[k], x == NULL ? NULL : x + (uint64_t)k * fast->pairs * 2,
+            h == NULL ? NULL : h + (uint64_t)k * fast->groups * NCA_GROUP);
+    }
+}
 
 static int8_t loudest(const nca_fast *fast, const int8_t *neighbours)
 {
@@ -284,21 +314,7 @@ static void wake_batch(const nca_fast *fast, uint32_t count, int8_t *const *stat
             lonely[alone++] = states[i];
         }
     }
-#if NCA_X86
-    if (fast->instructions == NCA_AVX512) {
-        nca_fast_evaluate_avx512(fast, n, living, living_heard);
-        n = 0;
-    }
-#endif
-    for (uint32_t k = 0; k < n; k++) {
-#if NCA_X86
-        if (fast->instructions == NCA_AVX2) {
-            evaluate_avx2(fast, living[k], living_heard[k]);
-            continue;
-        }
-#endif
-        evaluate_portable(fast, living[k], living_heard[k]);
-    }
+    nca_fast_evaluate(fast, n, living, living_heard, NULL, NULL);
     for (uint32_t k = 0; k < alone; k++) {
         if (lonely[k][alpha] < alive) {
             memset(lonely[k], 0, STATE);

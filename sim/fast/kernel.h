@@ -51,8 +51,12 @@ void nca_fast_wake(const nca_fast *fast, uint32_t count, int8_t *const *states, 
 /* The same for cells in a row: states [count][16], heard [count][8][16]. */
 void nca_fast_wake_many(const nca_fast *fast, uint32_t count, int8_t *states, const int8_t *heard, uint8_t *evaluated);
 
-/* The updates of living cells, four at a time; AVX-512 with VNNI and VBMI (kernel_avx512.c). */
-void nca_fast_evaluate_avx512(const nca_fast *fast, uint32_t count, int8_t *const *states, const int8_t *const *heard);
+/* The updates of living cells alone, without the alive mask. Where `x` and `h` are not NULL they take what training needs of every
+ * update: the perception as values, 16 a kernel, and the hidden units, NCA_GROUP a group. */
+void nca_fast_evaluate(const nca_fast *fast, uint32_t count, int8_t *const *states, const int8_t *const *heard, int16_t *x, uint8_t *h);
+
+/* The same, four cells at a time; AVX-512 with VNNI and VBMI (kernel_avx512.c). */
+void nca_fast_evaluate_avx512(const nca_fast *fast, uint32_t count, int8_t *const *states, const int8_t *const *heard, int16_t *x, uint8_t *h);
 
 #if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)
 #define NCA_X86 1

@@ -11,6 +11,7 @@
 
 #if NCA_X86
 #include <immintrin.h>
+#include <string.h>
 
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni,avx512vbmi,avx512vbmi2")))
 #define HELPER TARGET static inline __attribute__((always_inline))
@@ -306,7 +307,22 @@ HELPER __m512i compress(const tables *t, const __m512i *v)
     return _mm512_permutexvar_epi32(parts, with_signs(node, signs));
 }
 
-TARGET void nca_fast_evaluate_avx512(const nca_fast *fast, uint32_t count, int8_t *const *states, const int8_t *const *heard)
+/* What training needs of cell `n`: its perception as values and its hidden units, both in the order of the genome. */
+static void hand_out(const nca_fast *fast, const inputs *in, const int32_t *hidden, uint32_t n, int16_t *x, uint8_t *h)
+{
+    for (uint32_t half = 0; half < fast->pairs / 4u; half++) { /* eight channels of a kernel */
+        memcpy(x + 8 * half, in->wide[half / 2][half % 2][n], 8 * sizeof *x);
+        for (uint32_t c = 0; c < 8; c++) {
+            x[8 * half + c] = (int16_t)(x[8 * half + c] - NCA_BIAS);
+        }
+    }
+    for (uint32_t quad = 0; quad < fast->groups * NCA_GROUP / 4u; quad++) { /* packing has left them in this order */
+        memcpy(h + 4 * quad, hidden + (quad & ~15u) + 4 * (quad & 3) + (quad >> 2 & 3), 4);
+    }
+}
+
+TARGET void nca_fast_evaluate_avx512(const nca_fast *fast, uint32_t count, int8_t *const *states, const int8_t *const *heard,
+                                     int16_t *x_out, uint8_t *h_out)
 {
     const tables t = load_tables(fast);
 
@@ -325,6 +341,9 @@ TARGET void nca_fast_evaluate_avx512(const nca_fast *fast, uint32_t count, int8_
         prepare(fast, cell, around, &in);
         for (uint32_t group = 0; group < fast->groups; group++) {
             hidden_layer(fast, group, &in, h);
+        }
+        for (uint32_t n = 0; n < cells && x_out != NULL; n++) {
+            hand_out(fast, &in, h[n], n, x_out + (uint64_t)(first + n) * fast->pairs * 2, h_out + (uint64_t)(first + n) * fast->groups * NCA_GROUP);
         }
         __m512i even0 = _mm512_loadu_si512(fast->b2), even1 = even0, even2 = even0, even3 = even0;
         __m512i odd0 = _mm512_setzero_si512(), odd1 = odd0, odd2 = odd0, odd3 = odd0;
