@@ -5,7 +5,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml setup.py $(shell find nca_hw sim firmware_templates boards build_backend -type f -not -path '*/__pycache__/*' -not -name '_cell.*')
+SOURCES := pyproject.toml setup.py $(shell find nca_hw sim firmware_templates boards build_backend -type f -not -path '*/__pycache__/*' -not -name '_cell.*' -not -name '_rollout.c*')
 
 .PHONY: demo test quick lint clean
 

@@ -2,4 +2,4 @@
 
 from setuptools import setup
 
-setup(cffi_modules=["nca_hw/core/ccore_build.py:ffibuilder"])
+setup(cffi_modules=["nca_hw/core/ccore_build.py:ffibuilder", "nca_hw/train/rollout_build.py:ffibuilder"])

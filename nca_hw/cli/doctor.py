@@ -50,7 +50,7 @@ CHECKS: list[tuple[str, str, Callable[[], str | None], str, bool]] = [
     ("simpy", "simulate", _package("simpy"), "pip install simpy", False),
     ("ziglang", "build (the compiler)", _package("ziglang"), "pip install ziglang==0.17.1", False),
     ("unicorn", "verify (the emulated CPU)", _package("unicorn"), "pip install unicorn", False),
-    ("torch", "train", _package("torch"), "pip install 'nca-hw[train]'", True),
+    ("torch", "train (on a GPU)", _package("torch"), "pip install 'nca-hw[train]'", True),
     ("tensorstore", "import (Orbax folders)", _package("tensorstore"), "pip install 'nca-hw[orbax]'", True),
 ]
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 @click.option("--size", type=common.GRID, default="40x40", show_default=True, help="Cells; a picture of another size is fitted in.")
 @click.option("--steps", type=click.IntRange(1, 10_000_000), default=6000, show_default=True, help="Gradient steps.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True, help="Of all random choices.")
-@click.option("--threads", type=click.IntRange(0, 1024), default=2, show_default=True, help="PyTorch's; the same number, the same result.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True, help="auto: a GPU if there is one.")
+@click.option("--threads", type=click.IntRange(0, 1024), default=0, help="Of the CPU; no result depends on it.  [default: all]")
 @click.option("--checkpoint", type=common.FILE, help="Folder for checkpoints and losses.csv.  [default: OUTPUT without its suffix]")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint.")
 @click.option("--name", help="Name on the genome's card.  [default: the output's name]")
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 @click.option("--source-note", default="", help="Where the picture comes from, for the card.")
 @common.json_option
 def command(
-    picture: Path, output: Path, size: tuple[int, int], steps: int, seed: int, threads: int, checkpoint: Path | None, resume: bool,
-    name: str | None, licence: str, source_note: str, as_json: bool,
+    picture: Path, output: Path, size: tuple[int, int], steps: int, seed: int, device: str, threads: int, checkpoint: Path | None,
+    resume: bool, name: str | None, licence: str, source_note: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Train the integer cell to grow PICTURE, an image with transparency, from one seed, to keep it and to regrow it after damage.
 
-    Needs PyTorch (pip install 'nca-hw[train]'). Ctrl-C saves a checkpoint; --resume goes on from it.
+    A GPU needs PyTorch (pip install 'nca-hw[train]'), a CPU nothing. Ctrl-C saves a checkpoint; --resume goes on from it.
     """
     from nca_hw.core.genome import Provenance
     from nca_hw.errors import ExitCode, NcaHwError
@@ -53,7 +54,7 @@ def command(
         def tell(progress: Progress) -> None:
             advance(progress.step, f"{progress.phase} loss {progress.loss:.5f} {progress.steps_per_second:.1f} steps/s")
 
-        settings = TrainSettings(steps=steps, seed=seed, threads=threads)
+        settings = TrainSettings(steps=steps, seed=seed, device=device, threads=threads)
         trained = train(target, settings, folder=folder, resume=resume, progress=tell)
     if trained.interrupted:
         told = f"stopped after {trained.steps} of {steps} steps; the checkpoint is saved"

@@ -1,4 +1,4 @@
-"""Training: a picture to the weights of an integer cell that grows it, keeps it and heals it. PyTorch is imported only by `train`."""
+"""Training: a picture to the weights of an integer cell that grows it, keeps it and heals it. Only a GPU needs PyTorch."""
 
 from nca_hw.train.backend import train
 from nca_hw.train.outcome import Progress, Trained

@@ -1,4 +1,4 @@
-"""The door to PyTorch: `train` checks its input, sees that PyTorch is installed, and only then imports what needs it."""
+"""The door to training: `train` checks its input and chooses who computes: a GPU by PyTorch where both are there, else the CPU by C."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nca_hw.errors import NcaHwError, ToolMissing
 from nca_hw.train.outcome import Progress, Trained
+from nca_hw.train.rollout import Engine
 from nca_hw.train.settings import TrainSettings
 
 SMALLEST = 3  # cells of a side: Sobel needs a neighbourhood
@@ -26,8 +27,8 @@ def train(
 ) -> Trained:
     """Train the integer cell of docs/spec.md to grow, keep and regrow a picture. Source: the article's Experiment 3; docs/training.md.
 
-    The same picture and settings give the same weights on the same machine with the same PyTorch. Ctrl-C ends the run after the step
-    in hand, saves the checkpoint and returns what there is; a second Ctrl-C stops at once.
+    The same picture and settings give the same weights on the same machine with the same NumPy (and PyTorch, on a GPU). Ctrl-C ends the
+    run after the step in hand, saves the checkpoint and returns what there is; a second Ctrl-C stops at once.
 
     Args:
         picture: float32 [H, W, 4], premultiplied RGBA, 0 to 1, with transparent margins: `nca_hw.formats.picture.load_picture`.
@@ -36,7 +37,7 @@ def train(
         resume: go on from the checkpoint in `folder`; the result is that of a run that was never interrupted.
         progress: called after every gradient step.
     Raises:
-        ToolMissing: PyTorch is not installed.
+        ToolMissing: a GPU was asked for, and there is none or no PyTorch.
         NcaHwError: the picture has another shape or nothing to see, or the folder can't be used.
     """
     if picture.ndim != 3 or picture.shape[2] != 4 or min(picture.shape[:2]) < SMALLEST:
@@ -45,8 +46,28 @@ def train(
         raise NcaHwError("the picture has no visible cell, or values that are not numbers")
     if resume and folder is None:
         raise NcaHwError("there is nothing to resume from: no checkpoint folder was named", cure="Name it with --checkpoint.")
-    if importlib.util.find_spec("torch") is None:
-        raise ToolMissing("training needs PyTorch, which is not installed", cure="pip install 'nca-hw[train]'")
     from nca_hw.train import loop
 
-    return loop.run(picture, settings or TrainSettings(), folder=folder, resume=resume, progress=progress)
+    settings = settings or TrainSettings()
+    engine = choose_engine(settings, *picture.shape[:2])
+    return loop.run(picture, settings, engine, folder=folder, resume=resume, progress=progress)
+
+
+def choose_engine(settings: TrainSettings, height: int, width: int) -> Engine:
+    """Who computes the rollouts of a run on grids of that size.
+
+    Raises:
+        ToolMissing: a GPU was asked for, and there is none or no PyTorch.
+    """
+    if settings.device != "cpu" and importlib.util.find_spec("torch") is not None:
+        import torch
+
+        if torch.cuda.is_available():
+            from nca_hw.train.gpu import TorchEngine
+
+            return TorchEngine(settings.batch, height, width)
+    if settings.device == "gpu":
+        raise ToolMissing("there is no GPU that PyTorch can use", cure="pip install 'nca-hw[train]', or train on the CPU: --device cpu.")
+    from nca_hw.train.native import NativeEngine
+
+    return NativeEngine(settings.batch, height, width, settings.threads)

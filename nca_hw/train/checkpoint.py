@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 FILE = "checkpoint.npz"
 LOSSES = "losses.csv"
-FORMAT = 1
-MOMENTS = ("exp_avg", "exp_avg_sq")
+FORMAT = 2
 MAY_DIFFER = ("threads", "checkpoint_every")  # settings a resumed run may change
 
 
@@ -43,11 +42,8 @@ def prepare(folder: Path, resume: bool) -> None:
 def save(trainer: Trainer, folder: Path) -> None:
     """Write the checkpoint and the losses, each whole or not at all."""
     arrays: dict[str, Any] = {"pool": trainer.pool, "losses": np.asarray(trainer.losses, np.float64)}
-    for name, parameter in trainer.weights.named_parameters():
-        arrays[name] = parameter.detach().numpy()
-        for moment in MOMENTS:
-            if parameter in trainer.adam.state:
-                arrays[f"{name}.{moment}"] = trainer.adam.state[parameter][moment].numpy()
+    for name, weights in trainer.weights.items():
+        arrays |= {name: weights, f"{name}.mean": trainer.adam.mean[name], f"{name}.square": trainer.adam.square[name]}
     header = {
         "format": FORMAT, "settings": dataclasses.asdict(trainer.settings), "picture": _digest(trainer), "step": trainer.step,
         "s1": trainer.s1, "integer": trainer.integer, "random": trainer.rng.bit_generator.state,
@@ -65,24 +61,20 @@ def load(trainer: Trainer, folder: Path) -> None:
     Raises:
         NcaHwError: the checkpoint is damaged, or is of another picture or of other settings.
     """
-    import torch
-
     path = folder / FILE
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         header = json.loads(arrays["header"].tobytes())
         _compare(header, trainer, path)
-        with torch.no_grad():
-            for name, parameter in trainer.weights.named_parameters():
-                parameter.copy_(torch.from_numpy(arrays[name]))
-                if f"{name}.{MOMENTS[0]}" in arrays:
-                    moments = {moment: torch.from_numpy(arrays[f"{name}.{moment}"]) for moment in MOMENTS}
-                    trainer.adam.state[parameter] = {"step": torch.tensor(float(header["step"])), **moments}
+        for name, weights in trainer.weights.items():
+            weights[...] = arrays[name]
+            trainer.adam.mean[name][...], trainer.adam.square[name][...] = arrays[f"{name}.mean"], arrays[f"{name}.square"]
+        trainer.adam.steps = header["step"]
         trainer.pool, trainer.losses = arrays["pool"], arrays["losses"].tolist()
         trainer.step, trainer.s1, trainer.integer = header["step"], header["s1"], header["integer"]
         trainer.rng.bit_generator.state = header["random"]
-    except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise NcaHwError(f"is damaged ({error})", where=path, cure="Start again without --resume in an empty folder.") from None
 
 

@@ -11,16 +11,16 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from nca_hw.core import quantize
-from nca_hw.core.model import seed_grid
+from nca_hw.core.genome import Genome
+from nca_hw.core.model import CHANNELS, HIDDEN, KERNELS, Float, FloatModel, seed_grid
 from nca_hw.train import checkpoint
+from nca_hw.train.adam import Adam
 from nca_hw.train.damage import random_damage
 from nca_hw.train.outcome import Progress, Trained
-from nca_hw.train.rule import HIDDEN_MAX, Integer, Weights, flatten, flatten_mask, unflatten, wake
+from nca_hw.train.rollout import Engine, Rollout
 from nca_hw.train.settings import TrainSettings
 
 RGBA = 4
@@ -30,6 +30,8 @@ CALIBRATE_EVERY = 50
 SHIFT_FROZEN_FROM = 0.85  # share of the steps after which S1 stays
 SHIFT_START = 10
 GRADIENT_FLOOR = 1e-8
+HIDDEN_MAX = 255
+SAMPLE = 16384  # perceptions from which S1 is chosen
 STILL_STEPS = 16  # a resting grid is compared with itself that many automaton steps earlier
 WANDERED = 0.6  # a grid has wandered if, moved by one cell, its loss is below this share of what it was
 
@@ -37,46 +39,42 @@ WANDERED = 0.6  # a grid has wandered if, moved by one cell, its loss is below t
 class Trainer:
     """All of the state of a training run. A run continued from `load` goes the way it would have gone uninterrupted."""
 
-    def __init__(self, picture: NDArray[np.float32], settings: TrainSettings) -> None:
+    def __init__(self, picture: Float, settings: TrainSettings, engine: Engine) -> None:
         self.picture = np.ascontiguousarray(picture, np.float32)
         self.settings = settings
+        self.engine = engine
         self.height, self.width = picture.shape[:2]
         self.rng = np.random.default_rng(settings.seed)
-        self.weights = Weights(self.rng)
-        self.adam = torch.optim.Adam(self.weights.parameters(), lr=settings.rate_start)
+        self.weights = first_weights(self.rng)
+        self.adam = Adam(self.weights)
         self.pool = np.repeat(seed_grid(self.height, self.width)[None], settings.pool, axis=0)
         self.step = 0
         self.s1 = SHIFT_START
         self.integer = False
         self.losses: list[float] = []
 
-    def cell(self) -> Integer:
-        """The integer cell of the weights as they are now."""
-        model = self.weights.model()
-        return Integer.of(quantize.assemble(model, s1=self.s1), model)
+    def model(self) -> FloatModel:
+        """A copy of the weights as they are now."""
+        return FloatModel(**{name: array.copy() for name, array in self.weights.items()})
 
     def advance(self) -> float:
         """One gradient step; returns the batch's mean pattern loss."""
         s = self.settings
         if not self.integer and self.step >= s.integer_from * s.steps:
             self._enter_integer()
-        calibrating = self.integer and self.step % CALIBRATE_EVERY == 0 and self.step < SHIFT_FROZEN_FROM * s.steps
         chosen = self._choose()
-        grids = self.pool[chosen]
-        cell = self.cell() if self.integer else None
-        seen: list[Tensor] | None = [] if calibrating else None
-        earlier, final = (unflatten(x, self.height, self.width) for x in self._rollout(flatten(grids), cell, seen))
-        each = ((final[..., :RGBA] - torch.from_numpy(self.picture)) ** 2).mean((1, 2, 3))
-        loss = each.mean() + s.limit_weight * (final.abs() - s.state_limit).clamp(min=0).mean()
-        if self.integer:  # grids that neither grow nor heal should stand still
-            loss = loss + s.still_weight * (final - earlier)[s.damaged : -1].abs().mean()
-        self._descend(loss)
-        for entry, grid in zip(chosen, final.detach().numpy(), strict=True):
+        start, rollout, model = self.pool[chosen], self._rollout(), self.model()
+        genome = quantize.assemble(model, s1=self.s1) if self.integer else None
+        states = self.engine.forward(model, genome, rollout, start)
+        each, towards = self._judge(states, start)
+        self._descend(self.engine.backward(towards))
+        for entry, grid in zip(chosen, states[-1], strict=True):
             self.pool[entry] = carried_back(grid, self.picture)
-        if seen:
-            self._choose_shift(torch.cat(seen))
+        if self.integer and self.step % CALIBRATE_EVERY == 0 and self.step < SHIFT_FROZEN_FROM * s.steps:
+            assert genome is not None
+            self._choose_shift(sums(genome, self.engine.perceptions(SAMPLE)))
         self.step += 1
-        self.losses.append(float(each.detach().mean()))
+        self.losses.append(float(each.mean()))
         return self.losses[-1]
 
     def _choose(self) -> NDArray[np.int64]:
@@ -88,65 +86,78 @@ class Trainer:
         if self.integer and loss.max() < BROKEN_LOSS:  # none is broken: let any go, so that slow learners are not weeded out
             gone = int(self.rng.integers(s.batch))
             chosen = np.append(np.delete(chosen, gone), chosen[gone])
-        self.pool[chosen[-1]] = self._seed()
+        self.pool[chosen[-1]] = seed_grid(self.height, self.width)
         if self.step >= s.damage_from * s.steps:
             for entry in chosen[: s.damaged]:
                 self.pool[entry][random_damage(self.height, self.width, self.rng)] = 0
         return np.asarray(chosen)
 
-    def _seed(self) -> NDArray[np.float32]:
-        grid = seed_grid(self.height, self.width)
-        return grid if not self.integer else self._snapped(grid)
-
-    def _rollout(self, states: Tensor, cell: Integer | None, seen: list[Tensor] | None) -> tuple[Tensor, Tensor]:
-        """States some steps before the end, and at the end."""
+    def _rollout(self) -> Rollout:
+        """The states at the end are asked for, and those some steps before if there are as many."""
         s = self.settings
         rate = self.rng.uniform(*s.update_rate)
-        shape = (s.batch, self.height, self.width)
-        earlier = states
-        for left in reversed(range(int(self.rng.integers(s.rollout[0], s.rollout[1] + 1)))):
-            fires = flatten_mask(self.rng.random(shape, np.float32) < rate)
-            states = wake(states, self.weights, fires, self.width + 2, cell, seen)
-            if left == STILL_STEPS:
-                earlier = states
-        return earlier, states
+        steps = int(self.rng.integers(s.rollout[0], s.rollout[1] + 1))
+        marks = (steps - STILL_STEPS, steps) if self.integer and steps > STILL_STEPS else (steps,)
+        wakes = np.full((s.batch, self.height, self.width), rate, np.float32)
+        return Rollout(steps, int(self.rng.integers(2**32)), wakes, marks)
 
-    def _descend(self, loss: Tensor) -> None:
+    def _judge(self, states: Float, start: Float) -> tuple[Float, Float]:
+        """Pattern loss of every grid [B], and the gradient of the whole loss, of the shape of `states` [marks, B, H, W, 16]."""
         s = self.settings
-        self.adam.zero_grad()
-        loss.backward()
-        for p in self.weights.parameters():
-            assert p.grad is not None
-            p.grad /= p.grad.norm() + GRADIENT_FLOOR
+        final, towards = states[-1], np.zeros_like(states)
+        wrong = final[..., :RGBA] - self.picture
+        each = (wrong**2).mean((1, 2, 3))
+        towards[-1, ..., :RGBA] = wrong * np.float32(2 / wrong.size)
+        beyond = np.abs(final) > s.state_limit
+        towards[-1][beyond] += np.sign(final[beyond]) * np.float32(s.limit_weight / final.size)
+        if self.integer:  # grids that neither grow nor heal should stand still
+            resting = slice(s.damaged, -1)
+            change = np.sign(final[resting] - (states[0] if len(states) > 1 else start)[resting])
+            change *= np.float32(s.still_weight / max(change.size, 1))
+            towards[-1, resting] += change
+            if len(states) > 1:
+                towards[0, resting] -= change
+        return each, towards
+
+    def _descend(self, gradient: dict[str, Float]) -> None:
+        s = self.settings
+        scaled = {name: g / np.float32(np.linalg.norm(g) + GRADIENT_FLOOR) for name, g in gradient.items()}
         turn = math.cos(math.pi * self.step / s.steps)
-        for group in self.adam.param_groups:
-            group["lr"] = s.rate_end + (s.rate_start - s.rate_end) * (1 + turn) / 2
-        self.adam.step()
+        self.adam.advance(scaled, s.rate_end + (s.rate_start - s.rate_end) * (1 + turn) / 2)
 
     def _enter_integer(self) -> None:
         """From here on states are codes; the shift comes from what the hidden units reach in the pool's own grids."""
-        seen: list[Tensor] = []
-        with torch.no_grad():
-            self._rollout(flatten(self.pool[: self.settings.batch]), None, seen)
-        unit = torch.from_numpy(quantize.hidden_scales(self.weights.model()).astype(np.float32))
-        self._choose_shift(torch.cat(seen) / unit, lower_freely=True)
+        model = self.model()
+        self.engine.forward(model, None, self._rollout(), self.pool[: self.settings.batch])
+        hidden = np.maximum(self.engine.perceptions(SAMPLE) @ model.w1 + model.b1, 0)
+        self._choose_shift(hidden / quantize.hidden_scales(model).astype(np.float32), lower_freely=True)
         self.integer = True
-        self.pool = self._snapped(self.pool)
 
-    def _snapped(self, grids: NDArray[np.float32]) -> NDArray[np.float32]:
-        snapped: NDArray[np.float32] = self.cell().snap(torch.from_numpy(grids)).numpy()
-        return snapped
-
-    def _choose_shift(self, sums: Tensor, lower_freely: bool = False) -> None:
+    def _choose_shift(self, hidden: Float, lower_freely: bool = False) -> None:
         """S1 by the rule of the quantizer: the 99.9th percentile of the widest hidden unit fits 8 bits. Lowered only with room to spare."""
-        rank = max(1, round(sums.shape[0] * (1 - HIDDEN_QUANTILE)))
-        reach = float(sums.topk(rank, dim=0).values[-1].max())
+        rank = max(1, round(hidden.shape[0] * (1 - HIDDEN_QUANTILE)))
+        reach = float(np.partition(hidden, -rank, axis=0)[-rank].max())
         fits = int(np.clip(math.ceil(math.log2(max(reach, 1.0) / HIDDEN_MAX)), 1, 24))
         if fits > self.s1 or lower_freely or reach < 0.7 * HIDDEN_MAX * 2.0 ** (self.s1 - 1):
             self.s1 = fits
 
 
-def carried_back(grid: NDArray[np.float32], picture: NDArray[np.float32]) -> NDArray[np.float32]:
+def first_weights(rng: np.random.Generator) -> dict[str, Float]:
+    """What training starts from, by the names of FloatModel: the second layer is zero, so that a cell at first does nothing."""
+    inputs = KERNELS * CHANNELS
+    limit = np.sqrt(6 / (inputs + HIDDEN))  # Glorot, as in the article's code
+    return {
+        "w1": rng.uniform(-limit, limit, (inputs, HIDDEN)).astype(np.float32), "b1": np.zeros(HIDDEN, np.float32),
+        "w2": np.zeros((HIDDEN, CHANNELS), np.float32), "b2": np.zeros(CHANNELS, np.float32),
+    }  # fmt: skip
+
+
+def sums(genome: Genome, perceptions: Float) -> Float:
+    """What the hidden units of the integer cell sum up before the shift, float32 [n, H]; perceptions in real units, float32 [n, 48]."""
+    return np.asarray(perceptions @ (genome.w1 * np.float32(1 / quantize.STATE_UNIT)) + quantize.BIAS1_UNIT * genome.b1.astype(np.float32))
+
+
+def carried_back(grid: Float, picture: Float) -> Float:
     """A grid that wandered by a cell, moved back to where the picture is.
 
     A cell can't know where on the grid it stands. A grid a whole cell off its place could only teach it to move, whatever its place; a
@@ -155,17 +166,17 @@ def carried_back(grid: NDArray[np.float32], picture: NDArray[np.float32]) -> NDA
     Args:
         grid: float32 [H, W, 16]. picture: float32 [H, W, 4].
     """
-    here = ((grid[..., :RGBA] - picture) ** 2).mean()
-    best, moved = WANDERED * here, grid
+    height, width = picture.shape[:2]
+    seen = np.pad(grid[..., :RGBA], ((1, 1), (1, 1), (0, 0)))
+    best, step = WANDERED * float(((grid[..., :RGBA] - picture) ** 2).mean()), None
     for dy, dx in ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
-        other = np.zeros_like(grid)
-        other[max(dy, 0) : len(grid) + min(dy, 0), max(dx, 0) : grid.shape[1] + min(dx, 0)] = grid[
-            max(-dy, 0) : len(grid) + min(-dy, 0), max(-dx, 0) : grid.shape[1] + min(-dx, 0)
-        ]
-        loss = ((other[..., :RGBA] - picture) ** 2).mean()
+        loss = float(((seen[1 - dy : 1 - dy + height, 1 - dx : 1 - dx + width] - picture) ** 2).mean())
         if loss < best:
-            best, moved = loss, other
-    return moved
+            best, step = loss, (dy, dx)
+    if step is None:
+        return grid
+    dy, dx = step
+    return np.pad(grid, ((1, 1), (1, 1), (0, 0)))[1 - dy : 1 - dy + height, 1 - dx : 1 - dx + width]
 
 
 class _CtrlC:
@@ -190,12 +201,11 @@ class _CtrlC:
 
 
 def run(
-    picture: NDArray[np.float32], settings: TrainSettings, *, folder: Path | None, resume: bool, progress: Callable[[Progress], None] | None
-) -> Trained:
-    """`nca_hw.train.train` once its input is checked and PyTorch is known to be there."""
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    trainer = Trainer(picture, settings)
+    picture: Float, settings: TrainSettings, engine: Engine, *, folder: Path | None, resume: bool,
+    progress: Callable[[Progress], None] | None,
+) -> Trained:  # fmt: skip
+    """`nca_hw.train.train` once its input is checked and it is known who computes."""
+    trainer = Trainer(picture, settings, engine)
     if folder is not None:
         checkpoint.prepare(folder, resume)
         if resume:
@@ -214,4 +224,4 @@ def run(
         if folder is not None:
             checkpoint.save(trainer, folder)
     done = trainer.step == settings.steps
-    return Trained(trainer.weights.model(), trainer.s1, trainer.step, not done, tuple(trainer.losses))
+    return Trained(trainer.model(), trainer.s1, trainer.step, not done, tuple(trainer.losses))

@@ -1,8 +1,8 @@
 """The integer cell as PyTorch sees it while it learns: exact integer arithmetic forward, the float rule's gradient backward.
 
-Only cells that wake and are alive are computed, which is about a fifth of a grid and makes training on a CPU five times as fast.
+It is what a GPU computes (`gpu.py`), and the yardstick of the C in native/. Only cells that wake and are alive are computed.
 States are float32 in real units (a code's value / 256), so that every value of the integer cell is an exact float32.
-Import this module only where PyTorch is known to be there (`nca_hw.train.backend`).
+Import this module only where PyTorch is known to be there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nca_hw.core import quantize, reference
 from nca_hw.core.genome import Genome
-from nca_hw.core.model import ALIVE_THRESHOLD, ALPHA, CHANNELS, HIDDEN, KERNELS, FloatModel
+from nca_hw.core.model import ALIVE_THRESHOLD, ALPHA, CHANNELS, Float, FloatModel
 
 STATE_SCALE = 256.0  # val() is in units of 1/256
 UPDATE_SCALE = 4096.0  # compress() takes units of 1/4096
@@ -25,21 +25,19 @@ REACH = 65536  # |v| in 1/4096 at which every code is at its end: 16 * 4096
 HIDDEN_MAX = 255
 
 
-class Weights(torch.nn.Module):  # type: ignore[misc]
-    """The float weights that are trained; the second layer starts at zero, so that a cell at first does nothing."""
+@dataclass(frozen=True)
+class Weights:
+    """The float model's arrays as tensors that receive a gradient."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        super().__init__()
-        inputs = KERNELS * CHANNELS
-        limit = np.sqrt(6 / (inputs + HIDDEN))  # Glorot, as in the article's code
-        self.w1 = torch.nn.Parameter(torch.from_numpy(rng.uniform(-limit, limit, (inputs, HIDDEN)).astype(np.float32)))
-        self.b1 = torch.nn.Parameter(torch.zeros(HIDDEN))
-        self.w2 = torch.nn.Parameter(torch.zeros(HIDDEN, CHANNELS))
-        self.b2 = torch.nn.Parameter(torch.zeros(CHANNELS))
+    w1: Tensor
+    b1: Tensor
+    w2: Tensor
+    b2: Tensor
 
-    def model(self) -> FloatModel:
-        """A copy of the weights without PyTorch."""
-        return FloatModel(**{name: p.detach().numpy().copy() for name, p in self.named_parameters()})
+    @classmethod
+    def of(cls, model: FloatModel, device: str = "cpu") -> Weights:
+        """Copies of a model's arrays."""
+        return cls(*(torch.tensor(a, device=device, requires_grad=True) for a in (model.w1, model.b1, model.w2, model.b2)))
 
 
 @dataclass(frozen=True)
@@ -61,16 +59,16 @@ class Integer:
     values: Tensor
 
     @classmethod
-    def of(cls, genome: Genome, model: FloatModel) -> Integer:
+    def of(cls, genome: Genome, model: FloatModel, device: str = "cpu") -> Integer:
         """The constants of `genome`, which `quantize.assemble` made of `model`."""
 
         def tensor(array: NDArray[Any], dtype: torch.dtype = torch.float32) -> Tensor:
-            return torch.from_numpy(np.asarray(array, np.float64)).to(dtype)
+            return torch.from_numpy(np.asarray(array, np.float64)).to(device, dtype)
 
         return cls(
             w1=tensor(genome.w1), b1=tensor(4 * genome.b1.astype(np.int64)), w2=tensor(genome.w2), b2=tensor(genome.b2),
             per_step=tensor(genome.m2 / 2.0**genome.s2, torch.float64), hidden_unit=tensor(quantize.hidden_scales(model) * 2.0**genome.s1),
-            s1=genome.s1, alive=float(genome.decode[genome.alive]) / STATE_SCALE, values=_snap_table(genome),
+            s1=genome.s1, alive=float(genome.decode[genome.alive]) / STATE_SCALE, values=_snap_table(genome, device),
         )  # fmt: skip
 
     def snap(self, states: Tensor) -> Tensor:
@@ -79,15 +77,15 @@ class Integer:
         return self.values.index_select(0, index.reshape(-1)).reshape(states.shape)
 
 
-_tables: dict[bytes, Tensor] = {}
+_tables: dict[tuple[bytes, str], Tensor] = {}
 
 
-def _snap_table(genome: Genome) -> Tensor:
+def _snap_table(genome: Genome, device: str) -> Tensor:
     """val(compress(v)) / 256 for v = -65536..65536, float32 [131073]; it depends on the decode table alone."""
-    key = genome.decode.tobytes()
+    key = (genome.decode.tobytes(), device)
     if key not in _tables:
         codes = reference.compress(genome, np.arange(-REACH, REACH + 1))
-        _tables[key] = torch.from_numpy((reference.val(genome, codes) / STATE_SCALE).astype(np.float32))
+        _tables[key] = torch.from_numpy((reference.val(genome, codes) / STATE_SCALE).astype(np.float32)).to(device)
     return _tables[key]
 
 
@@ -105,22 +103,20 @@ class _Wake(torch.autograd.Function):  # type: ignore[misc]
         x = torch.cat([p.index_select(0, rows) for p in (states, *_sobel(states, width))], 1)
         if cell is None:
             hidden = torch.addmm(b1, x, w1).clamp_(min=0)
-            if seen is not None:
-                seen.append(hidden)
             new = x[:, :CHANNELS] + torch.addmm(b2, hidden, w2)
             new.clamp_(-16, 16)
             open_units = hidden > 0
         else:
             x[:, CHANNELS:] = cell.snap(x[:, CHANNELS:])
             a = torch.addmm(cell.b1, x * STATE_SCALE, cell.w1)
-            if seen is not None:
-                seen.append(a.clone())
             hidden = a.add_(2.0 ** (cell.s1 - 1)).mul_(2.0**-cell.s1).floor_().clamp_(0, HIDDEN_MAX)
             open_units = (hidden > 0) & (hidden < HIDDEN_MAX)
             o = torch.addmm(cell.b2, hidden, cell.w2)
             d = (o.to(torch.float64) * cell.per_step + 0.5).floor_().to(torch.float32)
             new = cell.snap(x[:, :CHANNELS] + d / UPDATE_SCALE)
             hidden *= cell.hidden_unit
+        if seen is not None:
+            seen.append(x)
         # A cell's neighbours are judged by what they sent before, itself by what it just became: spec.md section 5.
         largest = torch.maximum(new[:, ALPHA], around.index_select(0, rows))
         lives = (largest >= cell.alive if cell else largest > ALIVE_THRESHOLD).unsqueeze(1)
@@ -155,13 +151,13 @@ def wake(states: Tensor, weights: Weights, fires: Tensor, width: int, cell: Inte
         fires: bool [N], False on the border.
         width: of a bordered row.
         cell: the integer cell to compute with, made of `weights`.
-        seen: collects the hidden units, for choosing S1: the float rule's values, or the integer cell's sums before the shift.
+        seen: collects the perceptions, float32 [n, 48].
     """
     after: Tensor = _Wake.apply(states, weights.w1, weights.b1, weights.w2, weights.b2, fires, width, cell, seen)
     return after
 
 
-def flatten(grids: NDArray[np.float32]) -> Tensor:
+def flatten(grids: Float) -> Tensor:
     """States [B, H, W, 16] with a border of zeros, flat: float32 [B * (H + 2) * (W + 2), 16]."""
     return torch.from_numpy(np.pad(grids, ((0, 0), (1, 1), (1, 1), (0, 0)))).reshape(-1, CHANNELS)
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from nca_hw.errors import NcaHwError
 
+DEVICES = ("auto", "cpu", "gpu")
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -25,7 +27,8 @@ class TrainSettings:
         state_limit: states beyond +-state_limit are penalized, to stay where codes are dense and far from the end of the range.
         limit_weight: of that penalty.
         still_weight: of the penalty on what still changes in grids that should be at rest; integer cell only.
-        threads: PyTorch's CPU threads; 0 leaves PyTorch's choice. Results are reproducible for one number of threads.
+        device: "cpu"; "gpu"; or "auto", a GPU where PyTorch finds one.
+        threads: of the CPU; 0 takes all. Results do not depend on it.
         checkpoint_every: gradient steps between two checkpoints.
     """
 
@@ -43,7 +46,8 @@ class TrainSettings:
     state_limit: float = 3.0
     limit_weight: float = 0.02
     still_weight: float = 0.02
-    threads: int = 2
+    device: str = "auto"
+    threads: int = 0
     checkpoint_every: int = 250
 
     def __post_init__(self) -> None:
@@ -53,6 +57,8 @@ class TrainSettings:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise NcaHwError(f"training setting {name} is {value}, allowed are {low} to {high}")
+        if self.device not in DEVICES:
+            raise NcaHwError(f"training setting device is {self.device!r}, allowed are {', '.join(DEVICES)}")
         if self.pool < self.batch:
             raise NcaHwError(f"training setting pool is {self.pool}, allowed is no less than the batch, {self.batch}")
         for name, (least, most), low, high in (("rollout", self.rollout, 1, 10_000), ("update_rate", self.update_rate, 1e-3, 1)):

@@ -321,6 +321,13 @@ def test_the_bundled_lizard_grows_and_heals(tmp_path: Path) -> None:
     assert document["recovered"]
 
 
-def test_training_without_pytorch_or_with_it_says_what_to_do(tmp_path: Path) -> None:
+def test_training_needs_a_picture_and_makes_a_genome(tmp_path: Path) -> None:
     (tmp_path / "opaque.png").write_bytes(b"no picture")
     assert "opaque.png: is not an image" in run("train", "opaque.png", "-o", "x.genome", cwd=tmp_path, code=2).stderr
+    pixels = np.zeros((20, 20, 4), np.uint8)
+    pixels[6:14, 6:14] = 255
+    Image.fromarray(pixels).save(tmp_path / "square.png")
+    words = ["train", "square.png", "-o", "x.genome", "--size", "20x20", "--steps", "2", "--device", "cpu", "--json"]
+    trained = json.loads(run(*words, cwd=tmp_path).stdout)
+    shown = json.loads(run("show", "x.genome", "--json", cwd=tmp_path).stdout)
+    assert (trained["steps"], trained["genome_hash"]) == (2, shown["genome_hash"])

@@ -1,0 +1,54 @@
+/* The two layers of the cell and their gradient, for many cells at once. One source (layers_body.h), compiled for every instruction set.
+ *
+ * Sizes are those of nca_hw/core/model.py: 16 channels, perception by identity, Sobel x and Sobel y in this order, 128 hidden units.
+ */
+#ifndef NCA_TRAIN_LAYERS_H
+#define NCA_TRAIN_LAYERS_H
+
+#include <stdint.h>
+
+#include "kernel.h" /* NCA_X86 */
+
+enum { CHANNELS = 16, INPUTS = 48, HIDDEN = 128 };
+enum { CHUNK = 24, SPARE = 16 }; /* cells computed at a time; rows beyond the last one that may be written */
+enum { SEEN = 9, SELF = 8 };     /* what a cell sees: its neighbours clockwise from the north, and itself */
+
+typedef int32_t nca_seen[SEEN];   /* numbers of versions, see rollout.h */
+typedef float nca_state[CHANNELS];
+
+typedef struct {
+    float w1[INPUTS][HIDDEN], b1[HIDDEN], w2[HIDDEN][CHANNELS], b2[CHANNELS];
+    float w1_across[HIDDEN][INPUTS], w2_across[CHANNELS][HIDDEN]; /* the same, transposed */
+} nca_weights;
+
+typedef struct {
+    float w1[INPUTS][HIDDEN], b1[HIDDEN], w2_across[CHANNELS][HIDDEN], b2[CHANNELS];
+} nca_gradient;
+
+typedef struct {
+    const char *name;
+
+    /* fires[n] = 1 where mix((prefix ^ salt[n]) + golden) >> 2 is below limit[n]: the last link of the chain of sim/streams.py. */
+    void (*draw)(uint32_t count, uint32_t prefix, const uint32_t *salt, const int32_t *limit, uint8_t *fires);
+
+    /* The largest alpha of the eight neighbours, for a grid with a border and a row of spare cells before and after it. */
+    void (*around)(uint32_t count, uint32_t width, const float *alpha, float *across, float *around);
+
+    /* The float rule: perception, hidden units and new states of `rows` cells. May write SPARE rows more. */
+    void (*forward)(const nca_weights *w, uint32_t rows, const nca_seen *seen, const nca_state *states, float (*x)[INPUTS],
+                    float (*h)[HIDDEN], nca_state *after);
+
+    /* Adds to `sum` the weights' gradient of at most CHUNK cells, and to `g` what flows from `g_new`, the gradient of their new states, to
+     * the states that they saw. Hidden units pass it on where they are above 0 and below the ceiling. */
+    void (*backward)(const nca_weights *w, uint32_t rows, const float (*x)[INPUTS], const float (*h)[HIDDEN], float ceiling,
+                     const nca_state *g_new, const nca_seen *seen, nca_state *g, nca_gradient *sum);
+
+    /* The same for cells of the integer rule, with perception and hidden units as they are in the integer cell; the sums of w1 and w2 are
+     * in their units. */
+    void (*backward_integer)(const nca_weights *w, uint32_t rows, const int16_t (*x)[INPUTS], const uint8_t (*h)[HIDDEN],
+                             const nca_state *g_new, const nca_seen *seen, nca_state *g, nca_gradient *sum);
+} nca_layers;
+
+extern const nca_layers nca_layers_portable, nca_layers_avx2, nca_layers_avx512;
+
+#endif
