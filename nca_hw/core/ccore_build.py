@@ -71,10 +71,10 @@ ffibuilder.set_source(
     "nca_hw.core._cell",
     '#include "cell.h"\n#include "link.h"\n#include "batch.h"\n#include "engine.h"\n',
     sources=[f"{TEMPLATES}/core/cell.c", f"{TEMPLATES}/core/link.c",
-             f"{TEMPLATES}/host/batch.c", f"{ENGINE}/kernel.c", f"{ENGINE}/kernel_avx512.c", f"{ENGINE}/pool.c",
+             f"{TEMPLATES}/host/batch.c", f"{ENGINE}/kernel.c", f"{ENGINE}/kernel_avx512.c", f"{ENGINE}/processor.c", f"{ENGINE}/pool.c",
              f"{ENGINE}/engine.c"],
     depends=[f"{TEMPLATES}/core/cell.h", f"{TEMPLATES}/core/link.h", f"{TEMPLATES}/host/genome.h", f"{TEMPLATES}/host/batch.h",
-             f"{ENGINE}/kernel.h", f"{ENGINE}/pool.h", f"{ENGINE}/engine.h"],
+             f"{ENGINE}/kernel.h", f"{ENGINE}/processor.h", f"{ENGINE}/pool.h", f"{ENGINE}/engine.h"],
     include_dirs=[f"{TEMPLATES}/core", f"{TEMPLATES}/host", ENGINE],
     extra_compile_args=["-std=c99", "-O3"] + ([] if os.name == "nt" else ["-pthread"]),
 )

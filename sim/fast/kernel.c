@@ -22,25 +22,6 @@ static uint32_t place_of_quad(uint32_t q)
     return q / 16 * 16 + q % 4 * 4 + q / 4 % 4;
 }
 
-static int has_avx512(void)
-{
-#if NCA_X86
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
-           && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2");
-#else
-    return 0;
-#endif
-}
-
-static int has_avx2(void)
-{
-#if NCA_X86
-    return __builtin_cpu_supports("avx2");
-#else
-    return 0;
-#endif
-}
-
 void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int most)
 {
     const uint32_t channels = genome->channels, hidden = genome->hidden;
@@ -103,13 +84,7 @@ void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int most)
             }
         }
     }
-    fast->instructions = NCA_PORTABLE;
-    if (most >= NCA_AVX2 && has_avx2()) {
-        fast->instructions = NCA_AVX2;
-    }
-    if (most >= NCA_AVX512 && has_avx512() && known == genome->kernels) {
-        fast->instructions = NCA_AVX512;
-    }
+    fast->instructions = nca_processor(known == genome->kernels || most < NCA_AVX512 ? most : NCA_AVX2);
 }
 
 #if defined(__GNUC__)

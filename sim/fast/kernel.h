@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "cell.h"
+#include "processor.h"
 
 #define NCA_HIDDEN_MAX 256
 #define NCA_GROUP 64 /* hidden units of one block of weights */
@@ -16,8 +17,6 @@
 #define NCA_QUADS (NCA_PERCEPTION_MAX / 4)
 #define NCA_BIAS 128 /* makes an unsigned byte of a value of half at most, as most are */
 #define NCA_EIGHTHS 8192 /* X[126] + X[127] < 2 * 4096: a magnitude of more eighths has code 127 */
-
-enum nca_instructions { NCA_PORTABLE, NCA_AVX2, NCA_AVX512 };
 
 #define NCA_ABSENT 4
 enum nca_kernel { NCA_IDENTITY, NCA_SOBEL_X, NCA_SOBEL_Y, NCA_LAPLACIAN };
@@ -57,11 +56,5 @@ void nca_fast_evaluate(const nca_fast *fast, uint32_t count, int8_t *const *stat
 
 /* The same, four cells at a time; AVX-512 with VNNI and VBMI (kernel_avx512.c). */
 void nca_fast_evaluate_avx512(const nca_fast *fast, uint32_t count, int8_t *const *states, const int8_t *const *heard, int16_t *x, uint8_t *h);
-
-#if (defined(__x86_64__) || defined(__i386__)) && defined(__GNUC__)
-#define NCA_X86 1
-#else
-#define NCA_X86 0
-#endif
 
 #endif

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+from pathlib import Path
+
 import numpy as np
 import pytest
 from genome_strategies import genomes, random_codes, shipped_size_genome
@@ -51,3 +54,15 @@ def test_the_kernel_equals_the_reference_where_every_sum_is_largest(most: int) -
         neighbours = np.sign(random_codes(4, (400, 8, 16)).astype(int)).astype(np.int8) * 127
         expected, _ = reference.wake(genome, states, neighbours)
         np.testing.assert_array_equal(fast_wake(genome, states, neighbours, most=most)[0], expected)
+
+
+def test_the_kernel_takes_the_best_instructions_that_linux_lists() -> None:
+    listed = Path("/proc/cpuinfo")
+    if platform.machine() not in ("x86_64", "AMD64") or not listed.is_file():
+        pytest.skip("instructions are chosen on x86 alone, and Linux lists them")
+    flags = set(next(line for line in listed.read_text().splitlines() if line.startswith("flags")).split())
+    avx2, avx512 = {"avx2", "fma"} <= flags, {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"} <= flags
+    kernel, cell = ffi.new("nca_fast *"), CCell(shipped_size_genome())
+    for most in SETS:
+        lib.nca_fast_prepare(kernel, cell.struct, most)
+        assert kernel.instructions == min(most, 2 if avx2 and avx512 else 1 if avx2 else 0)

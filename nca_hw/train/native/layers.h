@@ -7,11 +7,16 @@
 
 #include <stdint.h>
 
-#include "kernel.h" /* NCA_X86 */
-
 enum { CHANNELS = 16, INPUTS = 48, HIDDEN = 128 };
 enum { CHUNK = 24, SPARE = 16 }; /* cells computed at a time; rows beyond the last one that may be written */
 enum { SEEN = 9, SELF = 8 };     /* what a cell sees: its neighbours clockwise from the north, and itself */
+
+/* Where vectors lie within cache lines, loads are twice as fast. */
+#if defined(__GNUC__)
+#define NCA_LINES __attribute__((aligned(64)))
+#else
+#define NCA_LINES
+#endif
 
 typedef int32_t nca_seen[SEEN];   /* numbers of versions, see rollout.h */
 typedef float nca_state[CHANNELS];

@@ -1,5 +1,5 @@
 /* Vectors of eight numbers: 12 of the 16 registers hold sums. */
-#include "kernel.h"
+#include "processor.h"
 
 #if NCA_X86
 #define TARGET __attribute__((target("avx2,fma")))

@@ -1,5 +1,5 @@
 /* Vectors of sixteen numbers: 24 of the 32 registers hold sums. */
-#include "kernel.h"
+#include "processor.h"
 
 #if NCA_X86
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma")))

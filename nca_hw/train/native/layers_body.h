@@ -62,14 +62,14 @@ typedef float vec;
                 sum[i][v] = LOAD(c + i * HIDDEN + v * LANES);                                                                          \
             }                                                                                                                          \
         }                                                                                                                              \
-        for (uint32_t r = 0; r < rows; r++) {                                                                                          \
+        for (const float *end = a + (size_t)rows * height; a != end; a += height, b += HIDDEN) {                                       \
             vec row[WIDE];                                                                                                             \
             UNROLL for (uint32_t v = 0; v < WIDE; v++) {                                                                               \
-                row[v] = LOAD(b + r * HIDDEN + v * LANES);                                                                             \
+                row[v] = LOAD(b + v * LANES);                                                                                          \
             }                                                                                                                          \
             UNROLL for (uint32_t i = 0; i < TALL; i++) {                                                                               \
                 UNROLL for (uint32_t v = 0; v < WIDE; v++) {                                                                           \
-                    sum[i][v] += row[v] * a[r * height + i];                                                                           \
+                    sum[i][v] += row[v] * a[i];                                                                                        \
                 }                                                                                                                      \
             }                                                                                                                          \
         }                                                                                                                              \
@@ -86,7 +86,7 @@ PRODUCT(product_16, TALL_16, WIDE_16)
 OUTER(outer_48, TALL_48_OUTER, WIDE_48_OUTER)
 OUTER(outer_16, TALL_16_OUTER, WIDE_16_OUTER)
 
-static const float nothing[HIDDEN]; /* zeros */
+static const float nothing[HIDDEN] NCA_LINES; /* zeros */
 
 /* The rows of tiles go beyond the last row by less than SPARE; tiles of columns outside, so that their part of b stays in the cache. */
 #define TILES(product, TALL, WIDE, DEPTH, COLUMNS, a, b, start, clip, c)                                                  \
@@ -167,9 +167,10 @@ TARGET static void forward(const nca_weights *w, uint32_t rows, const nca_seen *
     TILES(product_128, TALL_128, WIDE_128, INPUTS, HIDDEN, x[0], w->w1[0], w->b1, 1, h[0])
     TILES(product_16, TALL_16, WIDE_16, HIDDEN, CHANNELS, h[0], w->w2[0], w->b2, 0, after[0])
     for (uint32_t r = 0; r < rows; r++) {
-        for (uint32_t c = 0; c < CHANNELS; c++) {
-            const float v = x[r][c] + after[r][c];
-            after[r][c] = v < -16.0f ? -16.0f : v > 16.0f ? 16.0f : v;
+        for (uint32_t c = 0; c < CHANNELS; c += LANES) {
+            const vec v = LOAD(x[r] + c) + LOAD(after[r] + c);
+            const vec inside = WHERE((v > -16.0f) & (v < 16.0f), v);
+            STORE(after[r] + c, inside + WHERE(v >= 16.0f, inside + 16.0f) - WHERE(v <= -16.0f, inside + 16.0f));
         }
     }
 }
@@ -177,18 +178,25 @@ TARGET static void forward(const nca_weights *w, uint32_t rows, const nca_seen *
 TARGET static void backward(const nca_weights *w, uint32_t rows, const float (*x)[INPUTS], const float (*h)[HIDDEN], float ceiling,
                             const nca_state *g_new, const nca_seen *seen, nca_state *g, nca_gradient *sum)
 {
-    float g_h[CHUNK + SPARE][HIDDEN], g_x[CHUNK + SPARE][INPUTS];
+    float g_h[CHUNK + SPARE][HIDDEN] NCA_LINES, g_x[CHUNK + SPARE][INPUTS] NCA_LINES;
 
     TILES(product_128, TALL_128, WIDE_128, CHANNELS, HIDDEN, g_new[0], w->w2_across[0], nothing, 0, g_h[0])
-    for (uint32_t j = 0; j < HIDDEN; j += LANES) {
-        vec total = LOAD(sum->b1 + j);
-        for (uint32_t r = 0; r < rows; r++) {
-            const vec unit = LOAD(h[r] + j);
-            const vec open = WHERE((unit > 0) & (unit < ceiling), LOAD(g_h[r] + j));
-            STORE(g_h[r] + j, open);
-            total += open;
+    for (uint32_t j = 0; j < HIDDEN; j += 8 * LANES) {
+        vec total[8];
+        UNROLL for (uint32_t v = 0; v < 8; v++) {
+            total[v] = LOAD(sum->b1 + j + v * LANES);
         }
-        STORE(sum->b1 + j, total);
+        for (uint32_t r = 0; r < rows; r++) {
+            UNROLL for (uint32_t v = 0; v < 8; v++) {
+                const vec unit = LOAD(h[r] + j + v * LANES);
+                const vec open = WHERE((unit > 0) & (unit < ceiling), LOAD(g_h[r] + j + v * LANES));
+                STORE(g_h[r] + j + v * LANES, open);
+                total[v] += open;
+            }
+        }
+        UNROLL for (uint32_t v = 0; v < 8; v++) {
+            STORE(sum->b1 + j + v * LANES, total[v]);
+        }
     }
     TILES(product_48, TALL_48, WIDE_48, HIDDEN, INPUTS, g_h[0], w->w1_across[0], nothing, 0, g_x[0])
     for (uint32_t j = 0; j < HIDDEN; j += WIDE_48_OUTER * LANES) {
@@ -212,7 +220,7 @@ TARGET static void backward(const nca_weights *w, uint32_t rows, const float (*x
 TARGET static void backward_integer(const nca_weights *w, uint32_t rows, const int16_t (*x)[INPUTS], const uint8_t (*h)[HIDDEN],
                                     const nca_state *g_new, const nca_seen *seen, nca_state *g, nca_gradient *sum)
 {
-    float real_x[CHUNK][INPUTS], real_h[CHUNK][HIDDEN];
+    float real_x[CHUNK][INPUTS] NCA_LINES, real_h[CHUNK][HIDDEN] NCA_LINES;
 
     for (uint32_t r = 0; r < rows; r++) {
         for (uint32_t i = 0; i < INPUTS; i++) {
