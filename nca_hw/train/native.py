@@ -85,6 +85,10 @@ class NativeEngine:
         x = np.empty((most, KERNELS * CHANNELS), np.float32)
         return x[: lib.nca_rollout_perceptions(self._trainer, every(self.updates, most), most, _floats(x))]
 
+    def yardstick(self, rounds: int) -> int:
+        """Do float multiply-adds and nothing else, on all threads; returns how many. A yardstick for benchmarks."""
+        return int(lib.nca_rollout_yardstick(self._trainer, rounds))
+
     def _use(self, genome: Genome | None, model: FloatModel) -> None:
         if genome is None:
             lib.nca_rollout_integer(self._trainer, ffi.NULL, ffi.NULL)

@@ -27,6 +27,7 @@ ffibuilder.cdef(
     void nca_rollout_backward(void *, const float *, float *, float *, float *, float *, float *);
     uint64_t nca_rollout_updates(const void *);
     uint64_t nca_rollout_perceptions(const void *, uint64_t, uint64_t, float *);
+    uint64_t nca_rollout_yardstick(void *, uint64_t);
     """
 )
 ffibuilder.set_source(

@@ -40,7 +40,7 @@ static size_t x_size(int integer)
 
 static size_t h_size(int integer)
 {
-    return HIDDEN * (integer ? sizeof(uint8_t) : sizeof(float));
+    return integer ? HIDDEN : 0; /* the float rule's are computed again */
 }
 
 static size_t state_size(int integer)
@@ -166,7 +166,7 @@ static void compute(const nca_trainer *t, nca_grid *k, uint32_t rows, const nca_
 
     if (!t->integer) {
         t->layers->forward((const nca_weights *)t->weights.data, rows, seen, (const nca_state *)k->states.data, (float(*)[INPUTS])k->x.data + first,
-                           (float(*)[HIDDEN])k->h.data + first, (nca_state *)k->states.data + own);
+                           (nca_state *)k->states.data + own);
         return;
     }
     int8_t(*codes)[CHANNELS] = (int8_t(*)[CHANNELS])k->states.data;
@@ -337,8 +337,7 @@ void nca_grid_backward(const nca_trainer *t, uint32_t g)
                 t->layers->backward_integer(w, rows, (const int16_t(*)[INPUTS])k->x.data + first,
                                             (const uint8_t(*)[HIDDEN])k->h.data + first, g_new, seen, gradient, sum);
             } else {
-                t->layers->backward(w, rows, (const float(*)[INPUTS])k->x.data + first,
-                                    (const float(*)[HIDDEN])k->h.data + first, INFINITY, g_new, seen, gradient, sum);
+                t->layers->backward(w, rows, (const float(*)[INPUTS])k->x.data + first, g_new, seen, gradient, sum);
             }
         }
     }

@@ -37,6 +37,7 @@ typedef struct {
     uint32_t steps, marks, next;
     const float *start, *g_states;
     float *states, *g_start;
+    uint64_t rounds;
 } nca_trainer;
 
 /* Updates are numbered from 0 on: update u of a grid made version 1 + H W + u. */
@@ -51,6 +52,7 @@ typedef struct nca_grid {
     nca_block seen, x, h, states, g, sum; /* of every update; of every version; nca_gradient */
     uint32_t room, steps_room, marks_room; /* updates, steps and marks that there is memory for */
     int room_integer, failed;
+    float yardstick; /* see nca_rollout_yardstick() */
 } nca_grid;
 
 /* Return 0 if there is no memory. */

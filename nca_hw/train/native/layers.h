@@ -9,6 +9,7 @@
 
 enum { CHANNELS = 16, INPUTS = 48, HIDDEN = 128 };
 enum { CHUNK = 24, SPARE = 16 }; /* cells computed at a time; rows beyond the last one that may be written */
+enum { YARDSTICK = 192000 };
 enum { SEEN = 9, SELF = 8 };     /* what a cell sees: its neighbours clockwise from the north, and itself */
 
 /* Where vectors lie within cache lines, loads are twice as fast. */
@@ -39,19 +40,22 @@ typedef struct {
     /* The largest alpha of the eight neighbours, for a grid with a border and a row of spare cells before and after it. */
     void (*around)(uint32_t count, uint32_t width, const float *alpha, float *across, float *around);
 
-    /* The float rule: perception, hidden units and new states of `rows` cells. May write SPARE rows more. */
+    /* The float rule: perception and new states of `rows` cells. May write SPARE rows more. */
     void (*forward)(const nca_weights *w, uint32_t rows, const nca_seen *seen, const nca_state *states, float (*x)[INPUTS],
-                    float (*h)[HIDDEN], nca_state *after);
+                    nca_state *after);
 
     /* Adds to `sum` the weights' gradient of at most CHUNK cells, and to `g` what flows from `g_new`, the gradient of their new states, to
-     * the states that they saw. Hidden units pass it on where they are above 0 and below the ceiling. */
-    void (*backward)(const nca_weights *w, uint32_t rows, const float (*x)[INPUTS], const float (*h)[HIDDEN], float ceiling,
-                     const nca_state *g_new, const nca_seen *seen, nca_state *g, nca_gradient *sum);
+     * the states that they saw. Hidden units pass it on where they are above 0. May read SPARE rows of x and g_new more. */
+    void (*backward)(const nca_weights *w, uint32_t rows, const float (*x)[INPUTS], const nca_state *g_new, const nca_seen *seen,
+                     nca_state *g, nca_gradient *sum);
 
-    /* The same for cells of the integer rule, with perception and hidden units as they are in the integer cell; the sums of w1 and w2 are
-     * in their units. */
+    /* The same for cells of the integer rule, with perception and hidden units as they are in the integer cell, and the sums of w1 and w2
+     * in their units. Hidden units pass the gradient on where they are above 0 and below 255. */
     void (*backward_integer)(const nca_weights *w, uint32_t rows, const int16_t (*x)[INPUTS], const uint8_t (*h)[HIDDEN],
                              const nca_state *g_new, const nca_seen *seen, nca_state *g, nca_gradient *sum);
+
+    /* YARDSTICK multiply-adds a round and nothing else: what the processor can do at best. */
+    float (*yardstick)(uint64_t rounds);
 } nca_layers;
 
 extern const nca_layers nca_layers_portable, nca_layers_avx2, nca_layers_avx512;

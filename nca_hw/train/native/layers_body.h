@@ -1,5 +1,6 @@
 /* The body of layers.h, for vectors of LANES numbers. Who includes it has defined TARGET, LANES, LAYERS (the table's name), NAME, and the
  * sizes of the tiles of sums that stay in registers: rows and vectors for products with 128, 48 and 16 columns, and for outer products. */
+#include <math.h>
 #include <string.h>
 
 #include "layers.h"
@@ -161,8 +162,10 @@ INLINE void spread(uint32_t rows, const nca_seen *seen, const nca_state *g_new, 
 }
 
 TARGET static void forward(const nca_weights *w, uint32_t rows, const nca_seen *seen, const nca_state *states, float (*x)[INPUTS],
-                           float (*h)[HIDDEN], nca_state *after)
+                           nca_state *after)
 {
+    float h[CHUNK + SPARE][HIDDEN] NCA_LINES;
+
     perceive(rows, seen, states, x);
     TILES(product_128, TALL_128, WIDE_128, INPUTS, HIDDEN, x[0], w->w1[0], w->b1, 1, h[0])
     TILES(product_16, TALL_16, WIDE_16, HIDDEN, CHANNELS, h[0], w->w2[0], w->b2, 0, after[0])
@@ -175,8 +178,8 @@ TARGET static void forward(const nca_weights *w, uint32_t rows, const nca_seen *
     }
 }
 
-TARGET static void backward(const nca_weights *w, uint32_t rows, const float (*x)[INPUTS], const float (*h)[HIDDEN], float ceiling,
-                            const nca_state *g_new, const nca_seen *seen, nca_state *g, nca_gradient *sum)
+INLINE void backward_of(const nca_weights *w, uint32_t rows, const float (*x)[INPUTS], const float (*h)[HIDDEN], float ceiling,
+                        const nca_state *g_new, const nca_seen *seen, nca_state *g, nca_gradient *sum)
 {
     float g_h[CHUNK + SPARE][HIDDEN] NCA_LINES, g_x[CHUNK + SPARE][INPUTS] NCA_LINES;
 
@@ -217,6 +220,15 @@ TARGET static void backward(const nca_weights *w, uint32_t rows, const float (*x
     spread(rows, seen, g_new, (const float(*)[INPUTS])g_x, g);
 }
 
+TARGET static void backward(const nca_weights *w, uint32_t rows, const float (*x)[INPUTS], const nca_state *g_new, const nca_seen *seen,
+                            nca_state *g, nca_gradient *sum)
+{
+    float h[CHUNK + SPARE][HIDDEN] NCA_LINES; /* computed again sooner than read from memory */
+
+    TILES(product_128, TALL_128, WIDE_128, INPUTS, HIDDEN, x[0], w->w1[0], w->b1, 1, h[0])
+    backward_of(w, rows, x, (const float(*)[HIDDEN])h, INFINITY, g_new, seen, g, sum);
+}
+
 TARGET static void backward_integer(const nca_weights *w, uint32_t rows, const int16_t (*x)[INPUTS], const uint8_t (*h)[HIDDEN],
                                     const nca_state *g_new, const nca_seen *seen, nca_state *g, nca_gradient *sum)
 {
@@ -230,7 +242,24 @@ TARGET static void backward_integer(const nca_weights *w, uint32_t rows, const i
             real_h[r][j] = h[r][j];
         }
     }
-    backward(w, rows, (const float(*)[INPUTS])real_x, (const float(*)[HIDDEN])real_h, 255.0f, g_new, seen, g, sum);
+    backward_of(w, rows, (const float(*)[INPUTS])real_x, (const float(*)[HIDDEN])real_h, 255.0f, g_new, seen, g, sum);
 }
 
-const nca_layers LAYERS = { NAME, draw, around, forward, backward, backward_integer };
+TARGET static float yardstick(uint64_t rounds)
+{
+    vec sum[12];
+    float total = 0;
+
+    memset(sum, 0, sizeof sum);
+    for (uint64_t n = 0; n < rounds * (YARDSTICK / (12 * LANES)); n++) {
+        UNROLL for (uint32_t v = 0; v < 12; v++) {
+            sum[v] = sum[v] * 0.75f + (float)v;
+        }
+    }
+    for (uint32_t v = 0; v < 12; v++) {
+        total += ((const float *)&sum[v])[0];
+    }
+    return total;
+}
+
+const nca_layers LAYERS = { NAME, draw, around, forward, backward, backward_integer, yardstick };

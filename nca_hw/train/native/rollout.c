@@ -236,3 +236,22 @@ uint64_t nca_rollout_perceptions(const void *what, uint64_t every, uint64_t room
     }
     return written;
 }
+
+static void yardstick_some(void *what, uint32_t slice, uint32_t slices)
+{
+    nca_trainer *t = what;
+
+    t->grids[slice].yardstick = t->layers->yardstick(t->rounds); /* kept, so that it is computed */
+    if (slice == 0) {
+        t->next = slices;
+    }
+}
+
+uint64_t nca_rollout_yardstick(void *what, uint64_t rounds)
+{
+    nca_trainer *t = what;
+
+    t->rounds = rounds;
+    nca_pool_run(t->pool, yardstick_some, t);
+    return rounds * YARDSTICK * t->next;
+}

@@ -52,4 +52,8 @@ void nca_rollout_backward(void *trainer, const float *g_states, float *g_w1, flo
 uint64_t nca_rollout_updates(const void *trainer);
 uint64_t nca_rollout_perceptions(const void *trainer, uint64_t every, uint64_t room, float *x);
 
+/* Float multiply-adds and nothing else, on every thread, `rounds` times; returns how many in all. The yardstick of
+ * benchmarks/training_speed.py. */
+uint64_t nca_rollout_yardstick(void *trainer, uint64_t rounds);
+
 #endif
