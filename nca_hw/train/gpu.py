@@ -34,10 +34,10 @@ class TorchEngine:
         """Run a rollout: see `rollout.Engine`.
 
         Raises:
-            NcaHwError: messages are to be lost, which only the C of native/ computes.
+            NcaHwError: messages are to be lost or cells to be deaf, which only the C of native/ computes.
         """
-        if rollout.lost is not None:
-            raise NcaHwError("lost messages are trained on the CPU alone", cure="Train on the CPU.")
+        if rollout.lost is not None or rollout.deaf is not None:
+            raise NcaHwError("lost messages and deaf cells are trained on the CPU alone", cure="Train on the CPU.")
         _, height, width = self.shape
         self._weights = Weights.of(model, self.device)
         self._seen, self._marked = [], []

@@ -52,12 +52,14 @@ class NativeEngine:
         states = np.empty((len(rollout.marks), *self.shape, CHANNELS), np.float32)
         assert start.shape == (*self.shape, CHANNELS) and rollout.wakes.shape == self.shape
         assert rollout.lost is None or rollout.lost.shape == (batch,)
+        assert rollout.deaf is None or rollout.deaf.shape == self.shape
         assert model.w1.shape == (KERNELS * CHANNELS, HIDDEN)
         assert sorted(set(rollout.marks)) == list(rollout.marks) and all(0 < mark <= rollout.steps for mark in rollout.marks)
         kept = [_floats(array) for array in (model.w1, model.b1, model.w2, model.b2, rollout.wakes, start)]
         lost = ffi.NULL if rollout.lost is None else _floats(rollout.lost)
+        deaf = ffi.NULL if rollout.deaf is None else ffi.from_buffer("uint8_t[]", np.ascontiguousarray(rollout.deaf, np.uint8))
         mark = ffi.new("uint32_t[]", list(rollout.marks))
-        what = ffi.new("nca_rollout *", {"steps": rollout.steps, "seed": rollout.seed, "wakes": kept[4], "lost": lost,
+        what = ffi.new("nca_rollout *", {"steps": rollout.steps, "seed": rollout.seed, "wakes": kept[4], "lost": lost, "deaf": deaf,
                                          "marks": len(rollout.marks), "mark": mark})  # fmt: skip
         lib.nca_rollout_weights(self._trainer, *kept[:4])
         self._use(genome, model)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nca_hw.core.genome import Genome
 from nca_hw.core.model import Float, FloatModel
@@ -29,8 +30,8 @@ class Rollout:
         wakes: float32 [B, H, W], probability that a cell wakes in one step, the speed of its clock. A cell of 0 never wakes; if its state
             is 0 too, it is a dead one.
         marks: rising; the states after so many steps are asked for.
-        lost: float32 [B], probability that a neighbour doesn't hear a message and goes on with what it heard last; at the start every
-            cell has heard its neighbours. None: every message is heard.
+        lost: float32 [B], probability that a neighbour doesn't hear a message and goes on with what it heard last. None: none is lost.
+        deaf: bool [B, H, W], cells that have heard nobody at the start, as after a restart. None: everybody has heard all neighbours.
     """
 
     steps: int
@@ -38,6 +39,7 @@ class Rollout:
     wakes: Float
     marks: tuple[int, ...]
     lost: Float | None = None
+    deaf: NDArray[np.bool_] | None = None
 
 
 class Engine(Protocol):

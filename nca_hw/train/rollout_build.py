@@ -15,7 +15,8 @@ ffibuilder.cdef(
     """
     typedef struct { ...; } nca_genome;
     typedef struct {
-        uint32_t steps; uint32_t seed; const float *wakes; const float *lost; uint32_t marks; const uint32_t *mark;
+        uint32_t steps; uint32_t seed; const float *wakes; const float *lost; const uint8_t *deaf; uint32_t marks;
+        const uint32_t *mark;
     } nca_rollout;
 
     void *nca_rollout_open(uint32_t, uint32_t, uint32_t, uint32_t, int);

@@ -11,10 +11,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nca_hw.errors import NcaHwError
-from nca_hw.train import TrainSettings, train
+from nca_hw.errors import NcaHwError, ToolMissing
+from nca_hw.train import TrainSettings, backend, train
+from nca_hw.train.loop import Trainer, carried_back
+from nca_hw.train.native import NativeEngine
 
-SMALL = TrainSettings(steps=30, seed=3, batch=4, pool=8, rollout=(8, 12), damaged=1, integer_from=0.5, threads=1, checkpoint_every=10)
+SMALL = TrainSettings(steps=30, seed=3, batch=4, pool=8, rollout=(8, 12), damaged=1, integer_from=0.5, device="cpu", checkpoint_every=10)
 
 
 @pytest.fixture
@@ -94,7 +96,35 @@ def test_import_does_not_load_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("bad", [{"steps": 0}, {"pool": 2}, {"rollout": (5, 4)}, {"update_rate": (0.0, 0.5)}, {"damaged": 4}])
+def test_without_pytorch_a_gpu_is_refused_with_the_cure_and_the_cpu_trains(blob, monkeypatch):
+    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ToolMissing, match="no GPU") as refused:
+        train(blob, replace(SMALL, device="gpu"))
+    assert "nca-hw[train]" in refused.value.cure
+    assert train(blob, replace(SMALL, steps=2, device="auto")).steps == 2
+
+
+def test_threads_change_nothing(blob):
+    one, three = (train(blob, replace(SMALL, threads=threads)) for threads in (1, 3))
+    assert one.losses == three.losses
+
+
+def test_pytorch_goes_the_same_way_as_the_c(blob):
+    pytest.importorskip("torch", reason="needs PyTorch: pip install 'nca-hw[train]'")
+    from nca_hw.train.gpu import TorchEngine
+
+    size = (SMALL.batch, *blob.shape[:2])
+    c, torch = Trainer(blob, SMALL, NativeEngine(*size)), Trainer(blob, SMALL, TorchEngine(*size, "cpu"))
+    pairs = [(c.advance(), torch.advance()) for _ in range(SMALL.steps)]
+    assert c.integer and torch.integer
+    assert c.s1 == torch.s1
+    np.testing.assert_allclose(*np.transpose(pairs), rtol=0.02)
+    np.testing.assert_allclose(*np.transpose(pairs[:5]), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"steps": 0}, {"pool": 2}, {"rollout": (5, 4)}, {"update_rate": (0.0, 0.5)}, {"damaged": 4}, {"device": "tpu"}]
+)
 def test_settings_out_of_range_are_refused(bad):
     with pytest.raises(NcaHwError, match=f"training setting {next(iter(bad))} is"):
         replace(SMALL, **bad)
@@ -108,8 +138,6 @@ def test_wrong_shapes_are_refused(shape):
 
 @pytest.mark.parametrize("step", [(0, 1), (1, 0), (-1, 1), (-1, -1)])
 def test_wandered_grid_is_carried_back_whole(blob, step):
-    from nca_hw.train.loop import carried_back
-
     hidden = np.repeat(blob[..., 3:], 12, axis=-1) * np.random.default_rng(1).normal(size=(8, 8, 12)).astype(np.float32)
     in_place = np.concatenate([blob, hidden], axis=-1)
     wandered = np.roll(in_place, step, (0, 1))
@@ -117,8 +145,6 @@ def test_wandered_grid_is_carried_back_whole(blob, step):
 
 
 def test_grid_that_is_in_place_or_no_picture_at_all_stays(blob):
-    from nca_hw.train.loop import carried_back
-
     in_place = np.concatenate([blob, np.zeros((8, 8, 12), np.float32)], axis=-1)
     halved = in_place * (np.arange(8) < 4)[:, None, None]
     for grid in (in_place, halved, np.zeros_like(in_place)):

@@ -106,16 +106,17 @@ def test_rollout_is_the_reference_with_the_simulators_random_numbers(kind):
 
 
 @pytest.mark.parametrize("kind", NATIVE)
-def test_lost_messages_leave_what_was_heard_before(kind):
+def test_lost_messages_leave_what_was_heard_before_and_deaf_cells_nothing(kind):
     rng = np.random.default_rng(6)
     model = lively_model(6)
     genome = quantize.assemble(model, s1=10)
     codes = random_codes(rng, (HEIGHT, WIDTH))
     wakes = np.full((1, HEIGHT, WIDTH), 0.6, np.float32)
-    rollout = Rollout(25, 5, wakes, (25,), lost=np.array([0.4], np.float32))
+    deaf = rng.random((1, HEIGHT, WIDTH)) < 0.3
+    rollout = Rollout(25, 5, wakes, (25,), lost=np.array([0.4], np.float32), deaf=deaf)
     states = engine_of(kind).forward(model, genome, rollout, real(genome, codes)[None])
 
-    inbox = reference.gather_neighbours(codes)
+    inbox = np.where(deaf[0, ..., None, None], np.int8(0), reference.gather_neighbours(codes))
     for step in range(25):
         fires = drawn(5, WAKES, step, wakes)[0]
         codes = np.where(fires[..., None], reference.wake(genome, codes, inbox)[0], codes)
@@ -135,6 +136,8 @@ def test_no_message_lost_is_hearing_at_once(kind):
     plain = engine.forward(model, None, Rollout(20, 1, wakes, (20,)), start)
     kept = engine.forward(model, None, Rollout(20, 1, wakes, (20,), lost=np.zeros(2, np.float32)), start)
     np.testing.assert_array_equal(plain, kept)
+    deaf = np.ones((2, HEIGHT, WIDTH), bool)
+    assert (engine.forward(model, None, Rollout(20, 1, wakes, (20,), deaf=deaf), start) != plain).any()
 
 
 @pytest.mark.parametrize("kind", ENGINES)

@@ -129,11 +129,10 @@ static void begin(const nca_trainer *t, nca_grid *k, uint32_t g)
         k->limit[at] = (int32_t)(wakes[n] * CERTAIN);
         k->alpha[1 + at] = t->integer ? ((int8_t *)k->states.data)[alpha] : ((float *)k->states.data)[alpha];
     }
-    if (r->lost != NULL) { /* at the start everybody has heard everybody */
-        for (uint32_t n = 0; n < count; n++) {
-            for (uint32_t d = 0; d < 8; d++) {
-                k->inbox[t->place[n]][d] = k->now[(int32_t)t->place[n] + t->offset[d]];
-            }
+    for (uint32_t n = 0; t->inboxes && n < count; n++) {
+        const int deaf = r->deaf != NULL && r->deaf[(size_t)g * count + n];
+        for (uint32_t d = 0; d < 8; d++) {
+            k->inbox[t->place[n]][d] = deaf ? 0 : k->now[(int32_t)t->place[n] + t->offset[d]];
         }
     }
 }
@@ -144,7 +143,7 @@ static float alpha_of(const nca_trainer *t, const nca_grid *k, int32_t version)
     return t->integer ? ((const int8_t *)k->states.data)[n] : ((const float *)k->states.data)[n];
 }
 
-/* With lost messages, what a waking cell has heard of its neighbours' alpha. */
+/* With inboxes, what a waking cell has heard of its neighbours' alpha. */
 static void around_heard(const nca_trainer *t, nca_grid *k)
 {
     for (uint32_t n = 0; n < t->cells; n++) {
@@ -191,16 +190,15 @@ static void move(char *data, size_t size, size_t to, size_t from)
 /* One step of one grid; everybody sees what was before it. */
 static int step(const nca_trainer *t, nca_grid *k, uint32_t g, uint32_t number)
 {
-    int32_t lost_limit = 0;
+    const int32_t lost = t->rollout->lost != NULL ? (int32_t)(t->rollout->lost[g] * CERTAIN) : 0;
     uint32_t count = 0, gone = 0, alive = 0;
     const size_t others = 1 + (size_t)t->height * t->width;
     const uint32_t before = k->updates;
 
     t->layers->draw(t->cells, chain(chain(nca_mix(t->rollout->seed + NCA_GOLDEN * NCA_WAKES), g), number), t->salt, k->limit, k->fires);
-    if (t->rollout->lost == NULL) {
+    if (!t->inboxes) {
         t->layers->around(t->cells, t->stride, k->alpha + 1, k->across, k->around);
     } else {
-        lost_limit = (int32_t)(t->rollout->lost[g] * CERTAIN);
         around_heard(t, k);
     }
     for (uint32_t n = t->stride; n < t->cells - t->stride; n++) { /* without a branch: who wakes is a toss of a coin */
@@ -219,7 +217,7 @@ static int step(const nca_trainer *t, nca_grid *k, uint32_t g, uint32_t number)
         for (uint32_t r = 0; r < rows; r++) {
             const uint32_t at = k->candidates[first + r];
             for (uint32_t d = 0; d < 8; d++) {
-                seen[r][d] = t->rollout->lost != NULL ? k->inbox[at][d] : k->now[(int32_t)at + t->offset[d]];
+                seen[r][d] = t->inboxes ? k->inbox[at][d] : k->now[(int32_t)at + t->offset[d]];
             }
             seen[r][SELF] = k->now[at];
         }
@@ -252,13 +250,13 @@ static int step(const nca_trainer *t, nca_grid *k, uint32_t g, uint32_t number)
         k->now[k->gone[n]] = 0;
         k->alpha[1 + k->gone[n]] = 0;
     }
-    if (t->rollout->lost != NULL) {
+    if (t->inboxes) {
         const uint32_t prefix = chain(chain(nca_mix(t->rollout->seed + NCA_GOLDEN * NCA_HEARS), g), number);
         for (uint32_t n = t->stride; n < t->cells - t->stride; n++) {
             if (k->fires[n]) {
                 const uint32_t h = nca_mix((prefix ^ t->salt[n]) + NCA_GOLDEN);
                 for (uint32_t d = 0; d < 8; d++) {
-                    if ((int32_t)(nca_mix((h ^ t->hears[d]) + NCA_GOLDEN) >> 2) >= lost_limit) {
+                    if ((int32_t)(nca_mix((h ^ t->hears[d]) + NCA_GOLDEN) >> 2) >= lost) {
                         k->inbox[(int32_t)n + t->offset[d]][(d + 4) % 8] = k->now[n];
                     }
                 }

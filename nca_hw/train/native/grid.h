@@ -34,6 +34,7 @@ typedef struct {
     struct nca_grid *grids;
 
     const nca_rollout *rollout; /* what is being done */
+    int inboxes;                /* not all cells have heard what their neighbours are now */
     uint32_t steps, marks, next;
     const float *start, *g_states;
     float *states, *g_start;
@@ -43,7 +44,7 @@ typedef struct {
 /* Updates are numbered from 0 on: update u of a grid made version 1 + H W + u. */
 typedef struct nca_grid {
     int32_t *now, *marked;                /* versions of all cells now, [cells], and at every mark, [marks][cells] */
-    int32_t (*inbox)[8];                  /* [cells] versions heard, where messages can be lost */
+    int32_t (*inbox)[8];                  /* [cells] versions heard, where `inboxes` */
     float *alpha, *around, *across;       /* [cells] now; the largest of the neighbours'; of the cell and its neighbours east and west */
     int32_t *limit;                       /* [cells] see draw() */
     uint8_t *fires;                       /* [cells] */

@@ -149,6 +149,7 @@ int nca_rollout_forward(void *what, const nca_rollout *rollout, const float *sta
     int failed = 0;
 
     t->rollout = rollout;
+    t->inboxes = rollout->lost != NULL || rollout->deaf != NULL;
     t->steps = rollout->steps;
     t->marks = rollout->marks;
     t->start = start;

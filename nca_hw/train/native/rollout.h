@@ -23,6 +23,7 @@ typedef struct {
     uint32_t steps, seed;
     const float *wakes;   /* [batch][H][W] probability that a cell wakes in one step; 0: a dead cell */
     const float *lost;    /* [batch] probability that a neighbour does not hear a message; NULL: none is lost */
+    const uint8_t *deaf;  /* [batch][H][W] cells that have heard nobody at the start; NULL: everybody has heard everybody */
     uint32_t marks;       /* how many states are asked for, and after which steps: rising, each 1 to `steps` */
     const uint32_t *mark;
 } nca_rollout;
