@@ -6,6 +6,8 @@ First a run of `--grown` steps makes weights and a pool of living grids. From th
 wake. Beside steps a second of wall time stands the CPU time of a step, which other programs on the machine disturb less. The last column
 sets the multiply-adds of the layers, forward and backward, against the float32 multiply-adds that the same threads can do at best, which is
 measured right before; forward, the integer cell multiplies bytes, which are faster than that. Without PyTorch only the C is measured.
+
+On a busy machine compare with --threads 1: PyTorch's threads spin while they wait for one another, many times an automaton step.
 """
 
 from __future__ import annotations
