@@ -61,7 +61,8 @@ def test_the_kernel_takes_the_best_instructions_that_linux_lists() -> None:
     if platform.machine() not in ("x86_64", "AMD64") or not listed.is_file():
         pytest.skip("instructions are chosen on x86 alone, and Linux lists them")
     flags = set(next(line for line in listed.read_text().splitlines() if line.startswith("flags")).split())
-    avx2, avx512 = {"avx2", "fma"} <= flags, {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"} <= flags
+    avx2 = {"avx2", "fma"} <= flags
+    avx512 = {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "avx512vbmi", "avx512_vbmi2"} <= flags
     kernel, cell = ffi.new("nca_fast *"), CCell(shipped_size_genome())
     for most in SETS:
         lib.nca_fast_prepare(kernel, cell.struct, most)
