@@ -57,6 +57,7 @@ class Cell:
     def __init__(self, array: SimpyArray, index: int, state: Array, inbox: Array) -> None:
         self.array = array
         self.index = index
+        self.chip = int(array.scenario.grid.chip_of[index])
         self.state = state  # [C], this cell's own
         self.inbox = inbox  # [8, C], what it has received
         self.heard_at = [NEVER] * NEIGHBOURS  # when its owner sent what stands in the inbox
@@ -227,36 +228,36 @@ class SimpyArray:
 
     def wake(self, cell: Cell) -> None:
         """One wake of one cell: update, then send."""
-        counters = self.recording.counters
+        counters, now = self.recording.counters, self.now
         if cell.quiet:
             cell.quiet -= 1
         elif not cell.stuck:
             for at in cell.heard_at:
                 if at != NEVER:
                     counters.heard += 1
-                    counters.age += self.now - at
+                    counters.age += now - at
             counters.updates += 1
             self._updates[cell.index] += 1
             if cell.babbling:
                 cell.state[:] = random_state(self.scenario.seed, cell.index, cell.sent, self.rule.channels)
             else:
                 counters.evaluated_updates += cell.update()
-            self.recording.trajectory.add(self.now, cell.index, cell.state.tobytes())
+            self.recording.trajectory.add(now, cell.index, cell.state.tobytes())
         self.send(cell)
 
     def send(self, cell: Cell) -> None:
         """Send a cell's state, and what it passes on, over all its links."""
         number = key(self.scenario.seed, Domain.LINK_LOSS, cell.index, cell.sent) if self._chance else 0
         cell.sent += 1
-        own = cell.state.tobytes()
+        own, now = cell.state.tobytes(), self.now
         arrivals: dict[int, list[Message]] = {}  # by time
         if inside := self._inside[cell.index]:
-            arrivals[self.now] = [Message(inside, own, self.now)]
+            arrivals[now] = [Message(inside, own, now)]
         for frame, receivers in self._frames[cell.index]:
-            arrival = self._transmit(cell, frame, number)
+            arrival = self._transmit(cell, frame, number, now)
             if arrival is None:
                 continue
-            state, told_at = own, self.now
+            state, told_at = own, now
             if frame.carries != OWN:
                 state, told_at = cell.inbox[frame.carries].tobytes(), cell.heard_at[frame.carries]
             heard = self._hear(state, number, frame)
@@ -265,15 +266,15 @@ class SimpyArray:
         for time, messages in arrivals.items():
             self._deliver(time, messages)
 
-    def _transmit(self, cell: Cell, frame: Frame, number: int) -> int | None:
+    def _transmit(self, cell: Cell, frame: Frame, number: int, now: int) -> int | None:
         """Put a frame on its link: when it arrives, or None if it never does. `number` stands for all that this wake sends."""
         scenario, plan, counters = self.scenario, self.plan, self.recording.counters
-        chip = int(scenario.grid.chip_of[cell.index])
+        chip = cell.chip
         counters.messages_sent += 1
-        arrival = self.now + scenario.latency
+        arrival = now + scenario.latency
         if plan.frame_ns:
-            start = max(self.now, self._free[chip][frame.link])
-            if start - self.now > QUEUE * plan.frame_ns:
+            start = max(now, self._free[chip][frame.link])
+            if start - now > QUEUE * plan.frame_ns:
                 counters.messages_dropped += 1
                 return None
             self._free[chip][frame.link] = start + plan.frame_ns
