@@ -3,76 +3,161 @@
 from __future__ import annotations
 
 import hashlib
+import statistics
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from nca_hw.cli import common
 
 if TYPE_CHECKING:
+    from nca_hw.core.genome import Genome
+    from nca_hw.core.model import Float, FloatModel
+    from nca_hw.sim.survival import Outcome
     from nca_hw.train import Progress
+
+DARK_SHARE = 0.15  # of the visible cells: more is worth a word
+POOL_SHOWN = 32
+TUNING_STEPS = 3000
+TUNING: dict[str, Any] = {"integer_from": 0.0, "damage_from": 0.05, "rate_start": 6e-4, "rate_end": 3e-5, "judge_from": 0.5}
 
 
 @click.command(cls=common.Command, short_help="A picture to an int8 genome that grows it, keeps it and heals it.")
 @click.argument("picture", type=common.FILE)
 @click.option("-o", "--output", type=common.FILE, required=True, help="The genome to write.")
-@click.option("--size", type=common.GRID, default="40x40", show_default=True, help="Cells; a picture of another size is fitted in.")
-@click.option("--steps", type=click.IntRange(1, 10_000_000), default=6000, show_default=True, help="Gradient steps.")
+@click.option("--size", type=common.GRID, help="Cells; a picture of another size is fitted in.  [default: 40x40]")
+@click.option("--pad", type=click.IntRange(0, 128), help="Instead of --size: the picture as it is, with so many empty cells around.")
+@click.option("--background", default="alpha", show_default=True, help="What is no pattern: alpha, auto (what the edge shows), or #rrggbb.")
+@click.option(
+    "--regime", type=click.Choice(["grow", "persist", "regenerate"]), default="regenerate", show_default=True,
+    help="What is learned: to grow, to stay as well, to heal as well.",
+)  # fmt: skip
+@click.option("--from", "start", type=common.FILE, help="Start from these weights: a genome, or a float model (nca-hw import).")
+@click.option("--steps", type=click.IntRange(1, 10_000_000), help="Gradient steps.  [default: 8000, 3000 with --from]")
+@click.option("--until-survived", is_flag=True, help="End as soon as the simulator finds that every trial is survived, in 20 of 20 runs.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True, help="Of all random choices.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True, help="auto: a GPU if there is one.")
 @click.option("--threads", type=click.IntRange(0, 1024), default=0, help="Of the CPU; no result depends on it.  [default: all]")
-@click.option("--checkpoint", type=common.FILE, help="Folder for checkpoints and losses.csv.  [default: OUTPUT without its suffix]")
+@click.option("--checkpoint", type=common.FILE, help="Folder for checkpoints, pool.png, losses.csv.  [default: OUTPUT without its suffix]")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint.")
 @click.option("--name", help="Name on the genome's card.  [default: the output's name]")
 @click.option("--licence", default="", help="The picture's licence, for the card.")
 @click.option("--source-note", default="", help="Where the picture comes from, for the card.")
 @common.json_option
 def command(
-    picture: Path, output: Path, size: tuple[int, int], steps: int, seed: int, device: str, threads: int, checkpoint: Path | None,
-    resume: bool, name: str | None, licence: str, source_note: str, as_json: bool,
+    picture: Path, output: Path, size: tuple[int, int] | None, pad: int | None, background: str, regime: str, start: Path | None,
+    steps: int | None, until_survived: bool, seed: int, device: str, threads: int, checkpoint: Path | None, resume: bool, name: str | None,
+    licence: str, source_note: str, as_json: bool,
 ) -> None:  # fmt: skip
-    """Train the integer cell to grow PICTURE, an image with transparency, from one seed, to keep it and to regrow it after damage.
+    """Train the integer cell to grow PICTURE from one seed, to keep it and to regrow it after damage.
 
-    A GPU needs PyTorch (pip install 'nca-hw[train]'), a CPU nothing. Ctrl-C saves a checkpoint; --resume goes on from it.
+    A GPU needs PyTorch (pip install 'nca-hw[train]'), a CPU nothing. Ctrl-C saves a checkpoint; --resume goes on from it. From the last
+    third on the simulator judges the genome, and the one that survives most is written.
     """
+    import time
+
     from nca_hw.core.genome import Provenance
     from nca_hw.errors import ExitCode, NcaHwError
-    from nca_hw.formats.files import make_folder
-    from nca_hw.formats.picture import load_picture, to_png_bytes
-    from nca_hw.sim.rules import IntegerRule
-    from nca_hw.sim.run import simulate
-    from nca_hw.sim.scenario import Scenario
+    from nca_hw.formats.files import make_folder, write_whole
+    from nca_hw.formats.picture import to_png_bytes
+    from nca_hw.report import led
     from nca_hw.train import TrainSettings, train
 
-    width, height = size
-    target = load_picture(picture, (height, width))
+    if size is not None and pad is not None:
+        raise click.UsageError("--size fits the picture into a grid, --pad leaves it as it is: take one of them.")
+    target = _target(picture, size, pad, background)
+    model = None if start is None else _model(start)
     make_folder(output.parent)
-    folder = checkpoint or output.with_suffix("")
-    with common.progress(f"training {output.stem}", steps) as advance:
+    folder = make_folder(checkpoint or output.with_suffix(""))
+    write_whole(folder / "preview.png", led.contact_sheet([("the picture as light", target)], pixels=8))
+    settings = TrainSettings(
+        regime=regime, steps=steps or (8000 if model is None else TUNING_STEPS), seed=seed, device=device, threads=threads,
+        until_survived=until_survived, **({} if model is None else TUNING),
+    )  # fmt: skip
+    judged = ""
+    with common.progress(f"training {output.stem}", settings.steps) as advance:
 
         def tell(progress: Progress) -> None:
-            advance(progress.step, f"{progress.phase} loss {progress.loss:.5f} {progress.steps_per_second:.1f} steps/s")
+            nonlocal judged
+            if progress.verdict is not None:
+                judged = f" survived {progress.verdict.survived} of {progress.verdict.runs}"
+            advance(progress.step, f"{progress.phase} loss {progress.loss:.5f} {progress.steps_per_second:.1f} steps/s{judged}")
 
-        settings = TrainSettings(steps=steps, seed=seed, device=device, threads=threads)
-        trained = train(target, settings, folder=folder, resume=resume, progress=tell)
+        def look(pool: Float) -> None:
+            write_whole(folder / "pool.png", led.contact_sheet([("", grid) for grid in pool[:POOL_SHOWN]], columns=8, pixels=2))
+
+        began = time.monotonic()
+        trained = train(target, settings, start=model, folder=folder, resume=resume, progress=tell, look=look)
+        seconds = time.monotonic() - began
     if trained.interrupted:
-        told = f"stopped after {trained.steps} of {steps} steps; the checkpoint is saved"
+        told = f"stopped after {trained.steps} of {settings.steps} steps; the checkpoint is saved"
         raise NcaHwError(told, where=folder, cure=f"Go on with: {common.replay()} --resume", exit_code=ExitCode.INTERRUPTED)
     provenance = Provenance(
         name=name or output.stem, source=source_note or picture.name, licence=licence, command=common.replay(),
         hashes={"picture": hashlib.sha256(picture.read_bytes()).hexdigest()},
     )  # fmt: skip
     genome = trained.genome(target_png=to_png_bytes(target), provenance=provenance)
-    unit = Scenario(width, height).interval
-    with common.progress("growing it", common.MEASURED_AT * unit) as grown:
-        loss = simulate(Scenario(width, height, seed=1, duration=common.MEASURED_AT * unit), IntegerRule(genome), target, grown).loss
-    assert loss is not None
-    genome.with_quality(**{f"int8_loss_at_{common.MEASURED_AT}": loss}).save(output)
-    document = {"picture": str(picture), "output": str(output), "checkpoint": str(folder), "steps": trained.steps, "seed": seed,
-                "training_loss": trained.losses[-1] if trained.losses else None, f"int8_loss_at_{common.MEASURED_AT}": loss,
+    outcomes = _measure(genome, target, output.stem, regime)
+    growth = statistics.median(outcomes[0].values)
+    survived, runs = sum(o.survived for o in outcomes), sum(len(o.values) for o in outcomes)
+    quality = {f"int8_loss_at_{common.MEASURED_AT}": growth, "survived_runs": survived, "survival_runs": runs}
+    genome.with_quality(**quality, training_minutes=round(seconds / 60, 1)).save(output)
+    document = {"picture": str(picture), "output": str(output), "checkpoint": str(folder), "regime": regime, "steps": trained.steps,
+                "seed": seed, "training_loss": trained.losses[-1] if trained.losses else None,
+                "judged_best_at": trained.judged_at or trained.steps, "training_minutes": round(seconds / 60, 1), **quality,
+                "trials": {o.trial.name: {"survived": o.survived, "worst": o.worst, "limit": o.trial.limit} for o in outcomes},
                 "genome_hash": genome.cell_hash}  # fmt: skip
     if as_json:
         common.emit("train", document)
+        return
+    common.table([(key.replace("_", " "), value) for key, value in document.items() if key != "trials"])
+    for o in outcomes:
+        click.echo(f"  {o.trial.name:34s}{o.survived:4d} of {len(o.values)}   worst {o.worst:.5f}, at most {o.trial.limit:g}")
+
+
+def _target(path: Path, size: tuple[int, int] | None, pad: int | None, background: str) -> Float:
+    """The picture on its grid; says so if much of it is too dark for an array of lights."""
+    import numpy as np
+
+    from nca_hw.formats.picture import dark_share, load_picture
+
+    if pad is None:
+        width, height = size or (40, 40)
+        target = load_picture(path, (height, width), background)
     else:
-        common.table([(key.replace("_", " "), value) for key, value in document.items()])
+        target = np.pad(load_picture(path, None, background), ((pad, pad), (pad, pad), (0, 0)))
+    if (share := dark_share(target)) > DARK_SHARE:
+        common.say(f"{share:.0%} of the visible cells are too dark to be seen as light: they will look like holes.")
+    return target
+
+
+def _model(path: Path) -> FloatModel:
+    """Weights to start from."""
+    from nca_hw.core.dequantize import dequantize
+    from nca_hw.core.genome import MAGIC, bundled, load
+    from nca_hw.core.layout import to_model
+    from nca_hw.errors import NcaHwError
+    from nca_hw.formats import weights
+
+    try:
+        is_genome = str(path) in bundled() or path.read_bytes()[: len(MAGIC)] == MAGIC
+    except OSError as error:
+        told = f"can't be read ({error.strerror or error})"
+        raise NcaHwError(told, where=path, cure="Name a genome, or a float model made by 'nca-hw import'.") from None
+    if is_genome:
+        return dequantize(load(path))
+    raw = weights.read(path)
+    if raw.layout is None:
+        raise NcaHwError("does not say the order of its perception values", where=path, cure="Import it first: nca-hw import.")
+    return to_model(raw, raw.layout)
+
+
+def _measure(genome: Genome, target: Float, name: str, regime: str) -> list[Outcome]:
+    """The trials of a finished genome, twenty runs each."""
+    from nca_hw.sim.rules import IntegerRule
+    from nca_hw.sim.survival import survive
+
+    height, width = target.shape[:2]
+    with common.progress(f"measuring {name}", 1) as advance:
+        return survive(IntegerRule(genome), target, width, height, range(1, 21), drift=regime != "grow", progress=advance)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nca_hw.core.model import Float, FloatModel
 from nca_hw.errors import NcaHwError, ToolMissing
 from nca_hw.train.outcome import Progress, Trained
 from nca_hw.train.rollout import Engine
@@ -21,9 +22,11 @@ def train(
     picture: NDArray[np.float32],
     settings: TrainSettings | None = None,
     *,
+    start: FloatModel | None = None,
     folder: Path | None = None,
     resume: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    look: Callable[[Float], None] | None = None,
 ) -> Trained:
     """Train the integer cell of docs/spec.md to grow, keep and regrow a picture. Source: the article's Experiment 3; docs/training.md.
 
@@ -33,9 +36,11 @@ def train(
     Args:
         picture: float32 [H, W, 4], premultiplied RGBA, 0 to 1, with transparent margins: `nca_hw.formats.picture.load_picture`.
         settings: the recipe's numbers; None takes the defaults.
+        start: weights to go on from; None starts from random ones.
         folder: for checkpoints and the losses' CSV; None keeps neither.
         resume: go on from the checkpoint in `folder`; the result is that of a run that was never interrupted.
         progress: called after every gradient step.
+        look: called with the pool, float32 [pool, H, W, 16], whenever a checkpoint is due.
     Raises:
         ToolMissing: a GPU was asked for, and there is none or no PyTorch.
         NcaHwError: the picture has another shape or nothing to see, or the folder can't be used.
@@ -50,7 +55,7 @@ def train(
 
     settings = settings or TrainSettings()
     engine = choose_engine(settings, *picture.shape[:2])
-    return loop.run(picture, settings, engine, folder=folder, resume=resume, progress=progress)
+    return loop.run(picture, settings, engine, start=start, folder=folder, resume=resume, progress=progress, look=look)
 
 
 def choose_engine(settings: TrainSettings, height: int, width: int) -> Engine:

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nca_hw.core.model import FloatModel
 from nca_hw.errors import NcaHwError
 from nca_hw.formats.files import make_folder, write_whole
+from nca_hw.train.judge import Verdict
+from nca_hw.train.outcome import Best
 from nca_hw.train.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 FILE = "checkpoint.npz"
 LOSSES = "losses.csv"
-FORMAT = 2
+FORMAT = 3
 MAY_DIFFER = ("threads", "checkpoint_every")  # settings a resumed run may change
 
 
@@ -44,9 +47,13 @@ def save(trainer: Trainer, folder: Path) -> None:
     arrays: dict[str, Any] = {"pool": trainer.pool, "losses": np.asarray(trainer.losses, np.float64)}
     for name, weights in trainer.weights.items():
         arrays |= {name: weights, f"{name}.mean": trainer.adam.mean[name], f"{name}.square": trainer.adam.square[name]}
+    best = trainer.best
+    if best is not None:
+        arrays |= {f"best.{name}": weights for name, weights in vars(best.model).items()}
     header = {
         "format": FORMAT, "settings": dataclasses.asdict(trainer.settings), "picture": _digest(trainer), "step": trainer.step,
         "s1": trainer.s1, "integer": trainer.integer, "random": trainer.rng.bit_generator.state,
+        "best": None if best is None else {"step": best.step, "s1": best.s1, "verdict": dataclasses.asdict(best.verdict)},
     }  # fmt: skip
     out = io.BytesIO()
     np.savez_compressed(out, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)
@@ -74,6 +81,9 @@ def load(trainer: Trainer, folder: Path) -> None:
         trainer.pool, trainer.losses = arrays["pool"], arrays["losses"].tolist()
         trainer.step, trainer.s1, trainer.integer = header["step"], header["s1"], header["integer"]
         trainer.rng.bit_generator.state = header["random"]
+        if (best := header["best"]) is not None:
+            model = FloatModel(**{name: arrays[f"best.{name}"] for name in trainer.weights})
+            trainer.best = Best(best["step"], Verdict(**best["verdict"]), model, best["s1"])
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise NcaHwError(f"is damaged ({error})", where=path, cure="Start again without --resume in an empty folder.") from None
 

@@ -35,6 +35,6 @@ def disc(height: int, width: int, rng: np.random.Generator) -> Mask:
 
 
 def random_damage(height: int, width: int, rng: np.random.Generator) -> Mask:
-    """One of the three, scattered twice as often as each other: it is what a power cut or bad solder does."""
-    kinds = (scattered, scattered, half, disc)
+    """One of the three, discs twice as often as each other: of all damage they heal worst, as what is left may grow two bodies."""
+    kinds = (scattered, half, disc, disc)
     return kinds[rng.integers(len(kinds))](height, width, rng)

@@ -25,6 +25,8 @@ class TorchEngine:
         device: PyTorch's name of what computes.
     """
 
+    loses = False
+
     def __init__(self, batch: int, height: int, width: int, device: str = "cuda") -> None:
         self.shape = (batch, height, width)
         self.device = device

@@ -19,7 +19,8 @@ from nca_hw.core.model import CHANNELS, HIDDEN, KERNELS, Float, FloatModel, seed
 from nca_hw.train import checkpoint
 from nca_hw.train.adam import Adam
 from nca_hw.train.damage import random_damage
-from nca_hw.train.outcome import Progress, Trained
+from nca_hw.train.judge import FIRST_SEED, FULL_SEEDS, Verdict, judge
+from nca_hw.train.outcome import Best, Progress, Trained
 from nca_hw.train.rollout import Engine, Rollout
 from nca_hw.train.settings import TrainSettings
 
@@ -30,6 +31,7 @@ CALIBRATE_EVERY = 50
 SHIFT_FROZEN_FROM = 0.85  # share of the steps after which S1 stays
 SHIFT_START = 10
 GRADIENT_FLOOR = 1e-8
+BALANCE = 0.12  # root mean square of a first layer that has learned
 HIDDEN_MAX = 255
 SAMPLE = 16384  # perceptions from which S1 is chosen
 STILL_STEPS = 16  # a resting grid is compared with itself that many automaton steps earlier
@@ -39,19 +41,20 @@ WANDERED = 0.6  # a grid has wandered if, moved by one cell, its loss is below t
 class Trainer:
     """All of the state of a training run. A run continued from `load` goes the way it would have gone uninterrupted."""
 
-    def __init__(self, picture: Float, settings: TrainSettings, engine: Engine) -> None:
+    def __init__(self, picture: Float, settings: TrainSettings, engine: Engine, start: FloatModel | None = None) -> None:
         self.picture = np.ascontiguousarray(picture, np.float32)
         self.settings = settings
         self.engine = engine
         self.height, self.width = picture.shape[:2]
         self.rng = np.random.default_rng(settings.seed)
-        self.weights = first_weights(self.rng)
+        self.weights = first_weights(self.rng) if start is None else balanced(start)
         self.adam = Adam(self.weights)
         self.pool = np.repeat(seed_grid(self.height, self.width)[None], settings.pool, axis=0)
         self.step = 0
         self.s1 = SHIFT_START
         self.integer = False
         self.losses: list[float] = []
+        self.best: Best | None = None
 
     def model(self) -> FloatModel:
         """A copy of the weights as they are now."""
@@ -62,8 +65,8 @@ class Trainer:
         s = self.settings
         if not self.integer and self.step >= s.integer_from * s.steps:
             self._enter_integer()
-        chosen = self._choose()
-        start, rollout, model = self.pool[chosen], self._rollout(), self.model()
+        chosen, struck = self._choose()
+        start, rollout, model = self.pool[chosen], self._rollout(struck), self.model()
         genome = quantize.assemble(model, s1=self.s1) if self.integer else None
         states = self.engine.forward(model, genome, rollout, start)
         each, towards = self._judge(states, start)
@@ -77,29 +80,75 @@ class Trainer:
         self.losses.append(float(each.mean()))
         return self.losses[-1]
 
-    def _choose(self) -> NDArray[np.int64]:
-        """Pool entries of a batch, best first; the last becomes a seed, the best of the others are damaged."""
+    def judge(self) -> Verdict:
+        """Judge the integer cell as it is now, and keep it if it is the best so far."""
+        genome, s = quantize.assemble(self.model(), s1=self.s1), self.settings
+        seeds = range(FIRST_SEED, FIRST_SEED + s.judge_seeds)
+        verdict = judge(genome, self.picture, s.regime, seeds, threads=s.threads)
+        if verdict.beats(None if self.best is None else self.best.verdict):
+            self.best = Best(self.step, verdict, self.model(), self.s1)
+        return verdict
+
+    def is_judged_now(self) -> bool:
+        """A judgement is due after the step that was done last."""
         s = self.settings
+        due = self.step % s.judge_every == 0 and self.step >= s.judge_from * s.steps
+        return self.integer and (due or self.step == s.steps)
+
+    def has_survived(self) -> bool:
+        """The integer cell as it is now survives every trial, the long one too, with twenty seeds."""
+        genome, s = quantize.assemble(self.model(), s1=self.s1), self.settings
+        seeds = range(FIRST_SEED, FIRST_SEED + FULL_SEEDS)
+        return judge(genome, self.picture, s.regime, seeds, drift=True, threads=s.threads).whole
+
+    def _choose(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Pool entries of a batch, best first, and which of their cells were struck, bool [B, H, W].
+
+        The last becomes a seed, the best of the others are damaged.
+        """
+        s = self.settings
+        struck = np.zeros((s.batch, self.height, self.width), np.bool_)
         chosen = self.rng.choice(s.pool, s.batch, replace=False)
+        if s.regime == "grow":
+            self.pool[chosen] = seed_grid(self.height, self.width)
+            return chosen, struck
         loss = ((self.pool[chosen][..., :RGBA] - self.picture) ** 2).mean((1, 2, 3))
         chosen = chosen[np.argsort(loss, kind="stable")]
         if self.integer and loss.max() < BROKEN_LOSS:  # none is broken: let any go, so that slow learners are not weeded out
             gone = int(self.rng.integers(s.batch))
             chosen = np.append(np.delete(chosen, gone), chosen[gone])
         self.pool[chosen[-1]] = seed_grid(self.height, self.width)
-        if self.step >= s.damage_from * s.steps:
-            for entry in chosen[: s.damaged]:
-                self.pool[entry][random_damage(self.height, self.width, self.rng)] = 0
-        return np.asarray(chosen)
+        if self._rough():
+            for n, entry in enumerate(chosen[: self._damaged]):
+                struck[n] = random_damage(self.height, self.width, self.rng)
+                self.pool[entry][struck[n]] = 0
+        return np.asarray(chosen), struck
 
-    def _rollout(self) -> Rollout:
+    @property
+    def _damaged(self) -> int:
+        return self.settings.damaged if self.settings.regime == "regenerate" else 0
+
+    def _rough(self) -> bool:
+        """Damage and weather have begun."""
+        return self.step >= self.settings.damage_from * self.settings.steps
+
+    def _rollout(self, struck: NDArray[np.bool_] | None = None) -> Rollout:
         """The states at the end are asked for, and those some steps before if there are as many."""
         s = self.settings
         rate = self.rng.uniform(*s.update_rate)
         steps = int(self.rng.integers(s.rollout[0], s.rollout[1] + 1))
         marks = (steps - STILL_STEPS, steps) if self.integer and steps > STILL_STEPS else (steps,)
         wakes = np.full((s.batch, self.height, self.width), rate, np.float32)
-        return Rollout(steps, int(self.rng.integers(2**32)), wakes, marks)
+        seed = int(self.rng.integers(2**32))
+        if struck is None or not self._rough():
+            return Rollout(steps, seed, wakes, marks)
+        weather = self.rng.random(s.batch) < s.weather
+        apart = self.rng.uniform(1 - s.clocks_apart, 1 + s.clocks_apart, wakes.shape).astype(np.float32)
+        wakes = np.where(weather[:, None, None], np.minimum(wakes * apart, 1), wakes)
+        lost = np.where(weather, self.rng.uniform(*s.lost, s.batch), 0).astype(np.float32)
+        if not self.engine.loses:
+            return Rollout(steps, seed, wakes, marks)
+        return Rollout(steps, seed, wakes, marks, lost if lost.any() else None, struck if struck.any() else None)
 
     def _judge(self, states: Float, start: Float) -> tuple[Float, Float]:
         """Pattern loss of every grid [B], and the gradient of the whole loss, of the shape of `states` [marks, B, H, W, 16]."""
@@ -111,7 +160,7 @@ class Trainer:
         beyond = np.abs(final) > s.state_limit
         towards[-1][beyond] += np.sign(final[beyond]) * np.float32(s.limit_weight / final.size)
         if self.integer:  # grids that neither grow nor heal should stand still
-            resting = slice(s.damaged, -1)
+            resting = slice(self._damaged, -1 if s.regime != "grow" else 0)
             change = np.sign(final[resting] - (states[0] if len(states) > 1 else start)[resting])
             change *= np.float32(s.still_weight / max(change.size, 1))
             towards[-1, resting] += change
@@ -150,6 +199,12 @@ def first_weights(rng: np.random.Generator) -> dict[str, Float]:
         "w1": rng.uniform(-limit, limit, (inputs, HIDDEN)).astype(np.float32), "b1": np.zeros(HIDDEN, np.float32),
         "w2": np.zeros((HIDDEN, CHANNELS), np.float32), "b2": np.zeros(CHANNELS, np.float32),
     }  # fmt: skip
+
+
+def balanced(model: FloatModel) -> dict[str, Float]:
+    """A model's weights with hidden units scaled so that both layers learn at one rate; what it computes stays the same."""
+    scale = np.float32(np.sqrt((model.w1**2).mean()) / BALANCE)
+    return {"w1": model.w1 / scale, "b1": model.b1 / scale, "w2": model.w2 * scale, "b2": model.b2.copy()}
 
 
 def sums(genome: Genome, perceptions: Float) -> Float:
@@ -201,27 +256,38 @@ class _CtrlC:
 
 
 def run(
-    picture: Float, settings: TrainSettings, engine: Engine, *, folder: Path | None, resume: bool,
-    progress: Callable[[Progress], None] | None,
+    picture: Float, settings: TrainSettings, engine: Engine, *, start: FloatModel | None, folder: Path | None, resume: bool,
+    progress: Callable[[Progress], None] | None, look: Callable[[Float], None] | None,
 ) -> Trained:  # fmt: skip
     """`nca_hw.train.train` once its input is checked and it is known who computes."""
-    trainer = Trainer(picture, settings, engine)
+    trainer = Trainer(picture, settings, engine, start)
     if folder is not None:
         checkpoint.prepare(folder, resume)
         if resume:
             checkpoint.load(trainer, folder)
     began, first = time.monotonic(), trainer.step
+    survived = False
     with _CtrlC() as ctrl_c:
-        while trainer.step < settings.steps and not ctrl_c.asked:
+        while trainer.step < settings.steps and not ctrl_c.asked and not survived:
             loss = trainer.advance()
+            verdict = trainer.judge() if trainer.is_judged_now() else None
             if progress is not None:
                 seconds = time.monotonic() - began
                 speed = (trainer.step - first) / max(seconds, 1e-9)
+                left = (settings.steps - trainer.step) / speed
                 phase = "integer" if trainer.integer else "float"
-                progress(Progress(trainer.step, settings.steps, loss, phase, seconds, speed, (settings.steps - trainer.step) / speed))
-            if folder is not None and trainer.step % settings.checkpoint_every == 0:
-                checkpoint.save(trainer, folder)
+                progress(Progress(trainer.step, settings.steps, loss, phase, seconds, speed, left, verdict))
+            survived = settings.until_survived and verdict is not None and verdict.whole and trainer.has_survived()
+            if trainer.step % settings.checkpoint_every == 0:
+                if folder is not None:
+                    checkpoint.save(trainer, folder)
+                if look is not None:
+                    look(trainer.pool)
         if folder is not None:
             checkpoint.save(trainer, folder)
-    done = trainer.step == settings.steps
-    return Trained(trainer.model(), trainer.s1, trainer.step, not done, tuple(trainer.losses))
+    done = trainer.step == settings.steps or survived
+    best = trainer.best
+    if best is None or survived:
+        verdict = None if best is None else best.verdict
+        return Trained(trainer.model(), trainer.s1, trainer.step, not done, tuple(trainer.losses), verdict)
+    return Trained(best.model, best.s1, trainer.step, not done, tuple(trainer.losses), best.verdict, best.step)

@@ -27,6 +27,8 @@ class NativeEngine:
         instructions: the best to use if the processor has them.
     """
 
+    loses = True
+
     def __init__(self, batch: int, height: int, width: int, threads: int = 0, instructions: int = AVX512) -> None:
         self.shape = (batch, height, width)
         threads = min(threads or os.cpu_count() or 1, batch)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nca_hw.core import quantize
 from nca_hw.core.genome import Genome, Provenance
 from nca_hw.core.model import FloatModel
+from nca_hw.train.judge import Verdict
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Progress:
         seconds: since this call of `train` began.
         steps_per_second: over this call.
         eta: seconds to go, estimated.
+        verdict: of the simulator, where it has just judged.
     """
 
     step: int
@@ -29,6 +31,17 @@ class Progress:
     seconds: float
     steps_per_second: float
     eta: float
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class Best:
+    """The weights that were judged best so far: at which step, and how."""
+
+    step: int
+    verdict: Verdict
+    model: FloatModel
+    s1: int
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,8 @@ class Trained:
         steps: gradient steps done; fewer than asked for if `interrupted`.
         interrupted: Ctrl-C ended the run early.
         losses: pattern loss of every gradient step's batch, from the first step on, also over a resumed run.
+        verdict: of the simulator on these weights, None if it never judged. judged_at: the step after which they were judged the
+            best, None where they are the last.
     """
 
     model: FloatModel
@@ -48,6 +63,8 @@ class Trained:
     steps: int
     interrupted: bool
     losses: tuple[float, ...]
+    verdict: Verdict | None = None
+    judged_at: int | None = None
 
     def genome(self, *, target_png: bytes = b"", provenance: Provenance | None = None) -> Genome:
         """The integer cell that was trained, to the bit."""

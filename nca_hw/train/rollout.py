@@ -43,7 +43,13 @@ class Rollout:
 
 
 class Engine(Protocol):
-    """Runs rollouts of grids of one size, forward and backward."""
+    """Runs rollouts of grids of one size, forward and backward.
+
+    Attributes:
+        loses: it can compute lost messages and deaf cells.
+    """
+
+    loses: bool
 
     def forward(self, model: FloatModel, genome: Genome | None, rollout: Rollout, start: Float) -> Float:
         """Run a rollout.

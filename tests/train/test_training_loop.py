@@ -11,9 +11,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nca_hw.core.model import FloatModel, network, seed_grid
 from nca_hw.errors import NcaHwError, ToolMissing
-from nca_hw.train import TrainSettings, backend, train
-from nca_hw.train.loop import Trainer, carried_back
+from nca_hw.train import TrainSettings, backend, loop, train
+from nca_hw.train.judge import Verdict
+from nca_hw.train.loop import Trainer, balanced, carried_back
 from nca_hw.train.native import NativeEngine
 
 SMALL = TrainSettings(steps=30, seed=3, batch=4, pool=8, rollout=(8, 12), damaged=1, integer_from=0.5, device="cpu", checkpoint_every=10)
@@ -114,8 +116,9 @@ def test_pytorch_goes_the_same_way_as_the_c(blob):
     from nca_hw.train.gpu import TorchEngine
 
     size = (SMALL.batch, *blob.shape[:2])
-    c, torch = Trainer(blob, SMALL, NativeEngine(*size)), Trainer(blob, SMALL, TorchEngine(*size, "cpu"))
-    pairs = [(c.advance(), torch.advance()) for _ in range(SMALL.steps)]
+    calm = replace(SMALL, weather=0, damaged=0)  # lost messages and cells that have heard nobody are the C's alone
+    c, torch = Trainer(blob, calm, NativeEngine(*size)), Trainer(blob, calm, TorchEngine(*size, "cpu"))
+    pairs = [(c.advance(), torch.advance()) for _ in range(calm.steps)]
     assert c.integer and torch.integer
     assert c.s1 == torch.s1
     np.testing.assert_allclose(*np.transpose(pairs), rtol=0.02)
@@ -123,8 +126,9 @@ def test_pytorch_goes_the_same_way_as_the_c(blob):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"steps": 0}, {"pool": 2}, {"rollout": (5, 4)}, {"update_rate": (0.0, 0.5)}, {"damaged": 4}, {"device": "tpu"}]
-)
+    "bad", [{"steps": 0}, {"pool": 2}, {"rollout": (5, 4)}, {"update_rate": (0.0, 0.5)}, {"damaged": 4}, {"device": "tpu"},
+            {"regime": "bloom"}, {"weather": 1.5}, {"lost": (0.5, 0.2)}],
+)  # fmt: skip
 def test_settings_out_of_range_are_refused(bad):
     with pytest.raises(NcaHwError, match=f"training setting {next(iter(bad))} is"):
         replace(SMALL, **bad)
@@ -149,3 +153,102 @@ def test_grid_that_is_in_place_or_no_picture_at_all_stays(blob):
     halved = in_place * (np.arange(8) < 4)[:, None, None]
     for grid in (in_place, halved, np.zeros_like(in_place)):
         assert carried_back(grid, blob) is grid
+
+
+class Recorder:
+    """An engine that keeps what it was asked for, and computes nothing."""
+
+    loses = True
+
+    def __init__(self):
+        self.rollouts, self.starts = [], []
+
+    def forward(self, model, genome, rollout, start):
+        self.rollouts.append(rollout)
+        self.starts.append(start.copy())
+        return np.stack([start for _ in rollout.marks])
+
+    def backward(self, towards):
+        return {"w1": np.zeros((48, 128), np.float32), "b1": np.zeros(128, np.float32), "w2": np.zeros((128, 16), np.float32),
+                "b2": np.zeros(16, np.float32)}  # fmt: skip
+
+    def perceptions(self, most):
+        return np.zeros((4, 48), np.float32)
+
+
+def recorded(blob, **changes):
+    engine = Recorder()
+    trainer = Trainer(blob, replace(SMALL, damage_from=0, integer_from=1, steps=40, **changes), engine)
+    for _ in range(40):
+        trainer.advance()
+    return engine
+
+
+def test_regimes_differ_in_what_they_start_from(blob):
+    seed = seed_grid(8, 8)
+    for regime, all_seeds, any_struck in (("grow", True, False), ("persist", True, False), ("regenerate", False, True)):
+        engine = recorded(blob, regime=regime, weather=0)  # nothing changes in this engine: without damage all grids stay seeds
+        assert all(np.array_equal(grid, seed) for start in engine.starts for grid in start) == all_seeds
+        assert any(rollout.deaf is not None for rollout in engine.rollouts) == any_struck
+
+
+def test_weather_is_in_as_many_grids_as_stated(blob):
+    engine = recorded(blob, weather=0.5, lost=(0.1, 0.3), clocks_apart=0.2)
+    lost = np.concatenate([np.zeros(SMALL.batch) if one.lost is None else one.lost for one in engine.rollouts])
+    assert 0.35 < (lost > 0).mean() < 0.65
+    assert lost[lost > 0].min() >= 0.1
+    assert lost.max() <= 0.3
+    spread = np.concatenate([one.wakes.max((1, 2)) / one.wakes.min((1, 2)) for one in engine.rollouts])
+    np.testing.assert_array_equal(spread > 1, lost > 0)
+    assert spread.max() < 1.2 / 0.8 + 0.01
+
+
+def test_what_is_damaged_has_heard_nobody(blob):
+    engine = recorded(blob, damaged=2, weather=0)
+    for start, rollout in zip(engine.starts, engine.rollouts, strict=True):
+        struck = np.zeros(start.shape[:3], bool) if rollout.deaf is None else rollout.deaf
+        assert not struck[2:].any()
+        assert not start[struck].any()
+
+
+def test_the_best_that_the_simulator_judged_is_kept_also_by_a_resumed_run(blob, tmp_path):
+    judged = replace(SMALL, judge_every=5, judge_from=0.5, judge_seeds=1)
+    verdicts = []
+    whole = train(blob, judged, progress=lambda p: verdicts.append((p.step, p.verdict)) if p.verdict else None)
+    assert [step for step, _ in verdicts] == [20, 25, 30]
+    best = verdicts[0]
+    for one in verdicts[1:]:
+        best = one if one[1].beats(best[1]) else best
+    assert (whole.judged_at, whole.verdict) == best
+
+    train(blob, judged, folder=tmp_path, progress=lambda p: os.kill(os.getpid(), signal.SIGINT) if p.step == 22 else None)
+    rest = train(blob, judged, folder=tmp_path, resume=True)
+    assert (rest.judged_at, rest.verdict) == best
+    assert all(np.array_equal(a, b) for a, b in zip(weights_of(whole), weights_of(rest), strict=True))
+
+
+def test_more_survived_beats_less_loss():
+    few, many = Verdict(5, 10, 0.001), Verdict(6, 10, 0.002)
+    assert many.beats(few)
+    assert not few.beats(many)
+    assert Verdict(6, 10, 0.001).beats(many)
+    assert few.beats(None)
+    assert Verdict(10, 10, 1).whole
+
+
+def test_a_run_from_weights_begins_with_what_they_compute(blob):
+    rng = np.random.default_rng(0)
+    model = FloatModel(*(rng.standard_normal(shape).astype(np.float32) for shape in ((48, 128), (128,), (128, 16), (16,))))
+    scaled = FloatModel(**balanced(model))
+    x = rng.standard_normal((50, 48)).astype(np.float32)
+    np.testing.assert_allclose(network(scaled, x), network(model, x), rtol=1e-3, atol=1e-3)
+    assert np.sqrt((scaled.w1**2).mean()) == pytest.approx(0.12, rel=1e-4)
+    trained = train(blob, replace(SMALL, steps=1, rate_start=1e-9, rate_end=1e-9), start=model)
+    np.testing.assert_allclose(network(trained.model, x), network(model, x), rtol=1e-3, atol=1e-3)
+
+
+def test_a_run_ends_when_all_is_survived(blob, monkeypatch):
+    monkeypatch.setattr(loop, "judge", lambda *_, **__: Verdict(9, 9, 0.001))
+    trained = train(blob, replace(SMALL, judge_every=5, until_survived=True))
+    assert trained.steps == 25
+    assert not trained.interrupted

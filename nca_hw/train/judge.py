@@ -1,0 +1,61 @@
+"""The judge of a training run: the genome as it is now goes through the simulator's trials, on cells with clocks of their own.
+
+Training loss is no judge: a genome that falls apart once in twenty times, after a disc was cut out of it, has as small a loss as one that
+never does.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nca_hw.core.genome import Genome
+from nca_hw.core.model import Float
+from nca_hw.sim.rules import IntegerRule
+from nca_hw.sim.survival import Outcome, trials, undergo
+
+FULL_SEEDS = 20
+FIRST_SEED = 1001  # other seeds than those with which a finished genome is measured
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a genome fared.
+
+    Attributes:
+        survived: runs within the limit of their trial, of `runs`. loss: median pattern loss of all trials of growth.
+    """
+
+    survived: int
+    runs: int
+    loss: float
+
+    @property
+    def whole(self) -> bool:
+        """Every run of every trial was survived."""
+        return self.survived == self.runs
+
+    def beats(self, other: Verdict | None) -> bool:
+        """More is survived, or as much with a smaller loss."""
+        return other is None or (self.survived / self.runs, -self.loss) > (other.survived / other.runs, -other.loss)
+
+
+def judge(genome: Genome, picture: Float, regime: str, seeds: Sequence[int], *, drift: bool = False, threads: int = 0) -> Verdict:
+    """Put a genome on trial.
+
+    Args:
+        picture: float32 [H, W, 4]; the grid is as large. regime: of training; only what it teaches is asked for.
+        drift: the long trial too, ten thousand updates.
+    """
+    height, width = picture.shape[:2]
+    wanted = {"grow": ("growth",), "persist": ("growth", "drift"), "regenerate": ("growth", "drift", "damage")}[regime]
+    todo = [trial for trial in trials(width, height, drift=drift) if trial.kind in wanted]
+    rule = IntegerRule(genome)
+    with concurrent.futures.ThreadPoolExecutor(threads or os.cpu_count()) as pool:  # the engine runs without the interpreter's lock
+        runs = [[pool.submit(undergo, trial, rule, picture, seed) for seed in seeds] for trial in todo]
+        outcomes = [Outcome(trial, tuple(run.result() for run in of)) for trial, of in zip(todo, runs, strict=True)]
+    losses = [value for outcome in outcomes if outcome.trial.kind == "growth" for value in outcome.values]
+    return Verdict(sum(outcome.survived for outcome in outcomes), len(todo) * len(seeds), statistics.median(losses))
