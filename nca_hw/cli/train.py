@@ -24,7 +24,7 @@ TUNING: dict[str, Any] = {"integer_from": 0.0, "damage_from": 0.05, "rate_start"
 
 
 @click.command(cls=common.Command, short_help="A picture to an int8 genome that grows it, keeps it and heals it.")
-@click.argument("picture", type=common.FILE)
+@click.argument("picture", type=common.FILE, metavar="PICTURE|emoji:NAME")
 @click.option("-o", "--output", type=common.FILE, required=True, help="The genome to write.")
 @click.option("--size", type=common.GRID, help="Cells; a picture of another size is fitted in.  [default: 40x40]")
 @click.option("--pad", type=click.IntRange(0, 128), help="Instead of --size: the picture as it is, with so many empty cells around.")
@@ -60,7 +60,7 @@ def command(
     from nca_hw.core.genome import Provenance
     from nca_hw.errors import ExitCode, NcaHwError
     from nca_hw.formats.files import make_folder, write_whole
-    from nca_hw.formats.picture import to_png_bytes
+    from nca_hw.formats.picture import locate, to_png_bytes
     from nca_hw.report import led
     from nca_hw.train import TrainSettings, train
 
@@ -95,7 +95,7 @@ def command(
         raise NcaHwError(told, where=folder, cure=f"Go on with: {common.replay()} --resume", exit_code=ExitCode.INTERRUPTED)
     provenance = Provenance(
         name=name or output.stem, source=source_note or picture.name, licence=licence, command=common.replay(),
-        hashes={"picture": hashlib.sha256(picture.read_bytes()).hexdigest()},
+        hashes={"picture": hashlib.sha256(locate(picture).read_bytes()).hexdigest()},
     )  # fmt: skip
     genome = trained.genome(target_png=to_png_bytes(target), provenance=provenance)
     outcomes = _measure(genome, target, output.stem, regime)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, UnidentifiedImageError
 
 from nca_hw.errors import NcaHwError
+from nca_hw.formats.words import did_you_mean
 
 Picture = NDArray[np.float32]
 SIDE_MAX = 4096  # pixels of an image file's longer side: more is a mistake, or a bomb
@@ -26,7 +28,7 @@ def load_picture(path: str | Path, size: tuple[int, int] | None = None, backgrou
     """A picture as the automaton shows it, float32 [H, W, 4], RGBA premultiplied, 0 to 1.
 
     Args:
-        path: an image file that Pillow reads, with an alpha channel.
+        path: an image file that Pillow reads, with an alpha channel; or `emoji:NAME`, a bundled picture.
         size: (height, width) of the canvas in cells. The visible part of the picture is scaled to fit inside it with a margin of four
             cells (two on small canvases) and centred, unless the picture has this size already. None takes the picture as it is.
         background: what is no part of the pattern: "alpha", what is transparent; "auto", what is connected with the edge and has its
@@ -35,10 +37,31 @@ def load_picture(path: str | Path, size: tuple[int, int] | None = None, backgrou
         NcaHwError: the file can't be read, is no image, has no alpha channel, is empty, or is too large.
     """
     try:
-        data = Path(path).read_bytes()
+        data = locate(path).read_bytes()
     except OSError as error:
         raise NcaHwError(f"can't be read ({error.strerror or error})", where=path, cure="Name an image file, PNG for example.") from None
     return from_png_bytes(data, size, where=path, background=background)
+
+
+def emoji() -> dict[str, Path]:
+    """The bundled pictures: name to file."""
+    folder = Path(str(resources.files("nca_hw"))) / "emoji"
+    return {path.stem: path for path in sorted(folder.glob("*.png"))}
+
+
+def locate(path: str | Path) -> Path:
+    """The file of a picture, or of a bundled one by `emoji:NAME`.
+
+    Raises:
+        NcaHwError: there is no such emoji.
+    """
+    prefix, colon, name = str(path).partition(":")
+    if prefix != "emoji" or not colon:
+        return Path(path)
+    known = emoji()
+    if name not in known:
+        raise NcaHwError(f"there is no emoji {name!r}.{did_you_mean(name, known)}", cure=f"Known: {', '.join(known)}.")
+    return known[name]
 
 
 def from_png_bytes(

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from nca_hw.errors import NcaHwError
-from nca_hw.formats.picture import MARGIN, dark_share, from_png_bytes, load_picture, to_png_bytes
+from nca_hw.formats.picture import MARGIN, dark_share, emoji, from_png_bytes, load_picture, to_png_bytes
 
 
 def png(pixels):
@@ -127,3 +127,13 @@ def test_dark_cells_are_told_apart_from_those_that_shine():
     picture[:2, :, 3] = 1
     picture[0, :, 1] = 0.6
     assert dark_share(picture) == 0.5
+
+
+def test_emoji_are_pictures_by_name():
+    assert len(emoji()) == 31
+    for name in emoji():
+        picture = load_picture(f"emoji:{name}", (32, 32))
+        assert picture.shape == (32, 32, 4)
+        assert dark_share(picture) < 0.15, name
+    with pytest.raises(NcaHwError, match=r"there is no emoji 'octopuss'\. Did you mean 'octopus'\?"):
+        load_picture("emoji:octopuss")

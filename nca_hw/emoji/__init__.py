@@ -1,0 +1,1 @@
+"""Pictures by name, `emoji:NAME`, for targets: see README.md for their licence."""
