@@ -20,11 +20,11 @@ from nca_hw.sim.rules import IntegerRule
 from nca_hw.sim.survival import Outcome, trials, undergo
 
 
-def run(name: str, size: tuple[int, int] | None, number: int, drift: bool, seed: int) -> float:
+def run(name: str, size: tuple[int, int] | None, number: int, seed: int) -> float:
     genome = load(name)
     target = from_png_bytes(genome.target)
     width, height = size or (target.shape[1], target.shape[0])
-    return undergo(trials(width, height, drift=drift)[number], IntegerRule(genome), target, seed)
+    return undergo(trials(width, height)[number], IntegerRule(genome), target, seed)
 
 
 def main() -> int:
@@ -38,11 +38,11 @@ def main() -> int:
     with concurrent.futures.ProcessPoolExecutor() as pool:
         for name in options.genomes:
             start = time.perf_counter()
-            todo = trials(*(options.grid or (40, 40)), drift=options.drift)
+            todo = {n: trial for n, trial in enumerate(trials(*(options.grid or (40, 40)))) if options.drift or trial.kind != "drift"}
             seeds = range(1, options.seeds + 1)
-            jobs = [[pool.submit(run, name, options.grid, n, options.drift, seed) for seed in seeds] for n in range(len(todo))]
+            jobs = [[pool.submit(run, name, options.grid, n, seed) for seed in seeds] for n in todo]
             print(f"{name}, {options.seeds} seeds")
-            for trial, futures in zip(todo, jobs, strict=True):
+            for trial, futures in zip(todo.values(), jobs, strict=True):
                 outcome = Outcome(trial, tuple(future.result() for future in futures))
                 good &= outcome.survived == options.seeds
                 values = f"{statistics.median(outcome.values):10.5f} median {outcome.worst:10.5f} worst   at most {trial.limit:<6g}"

@@ -6,9 +6,11 @@ a restart from zero.
 
 from __future__ import annotations
 
+import concurrent.futures
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,7 @@ GROWTH_LIMIT, BACK_LIMIT, DRIFT_LIMIT = 0.004, 1.25, 1.5
 DISC_RADIUS = 0.25  # of the grid's shorter side
 
 Kind = Literal["growth", "drift", "damage"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,8 @@ class Outcome:
         return max(self.values)
 
 
-def trials(width: int, height: int, *, drift: bool = True) -> list[Trial]:
-    """All trials on a grid of a size; without the long one if `drift` is False."""
+def trials(width: int, height: int) -> list[Trial]:
+    """All trials on a grid of a size."""
     unit = Scenario.interval
     array = Scenario(width, height, duration=GROWN_AT * unit, sample_every=GROWN_AT * unit)
     spread = "clock rates spread +-20%"
@@ -89,7 +92,7 @@ def trials(width: int, height: int, *, drift: bool = True) -> list[Trial]:
 
     return [
         *(Trial(name, "growth", scenario) for name, scenario in growth),
-        *([Trial(f"drift to {DRIFTED_AT:,} updates", "drift", long)] if drift else []),
+        Trial(f"drift to {DRIFTED_AT:,} updates", "drift", long),
         *(Trial(f"loss of {name}", "damage", kill(cells)) for name, cells in damage),
     ]
 
@@ -109,18 +112,21 @@ def undergo(trial: Trial, rule: Rule, target: NDArray[np.float32], seed: int) ->
 
 
 def survive(
-    rule: Rule, target: NDArray[np.float32], width: int, height: int, seeds: Sequence[int], *, drift: bool = True,
-    progress: Callable[[float], None] | None = None,
+    rule: Rule, target: NDArray[np.float32], width: int, height: int, seeds: Sequence[int], *, kinds: Sequence[Kind] = KINDS,
+    threads: int = 0, progress: Callable[[float], None] | None = None,
 ) -> list[Outcome]:  # fmt: skip
-    """All trials for all seeds.
+    """All trials of some kinds for all seeds.
 
     Args:
+        threads: 0 takes all of the processor; the fast engine runs without the interpreter's lock. No result depends on it.
         progress: called with the fraction done.
     """
-    outcomes = []
-    todo = trials(width, height, drift=drift)
-    for n, trial in enumerate(todo):
-        outcomes.append(Outcome(trial, tuple(undergo(trial, rule, target, seed) for seed in seeds)))
-        if progress is not None:
-            progress((n + 1) / len(todo))
+    todo = [trial for trial in trials(width, height) if trial.kind in kinds]
+    with concurrent.futures.ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        runs = [[pool.submit(undergo, trial, rule, target, seed) for seed in seeds] for trial in todo]
+        outcomes = []
+        for n, (trial, futures) in enumerate(zip(todo, runs, strict=True)):
+            outcomes.append(Outcome(trial, tuple(future.result() for future in futures)))
+            if progress is not None:
+                progress((n + 1) / len(todo))
     return outcomes

@@ -157,7 +157,8 @@ def _measure(genome: Genome, target: Float, name: str, regime: str) -> list[Outc
     """The trials of a finished genome, twenty runs each."""
     from nca_hw.sim.rules import IntegerRule
     from nca_hw.sim.survival import survive
+    from nca_hw.train.judge import TAUGHT
 
     height, width = target.shape[:2]
     with common.progress(f"measuring {name}", 1) as advance:
-        return survive(IntegerRule(genome), target, width, height, range(1, 21), drift=regime != "grow", progress=advance)
+        return survive(IntegerRule(genome), target, width, height, range(1, 21), kinds=TAUGHT[regime], progress=advance)

@@ -6,17 +6,16 @@ never does.
 
 from __future__ import annotations
 
-import concurrent.futures
-import os
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nca_hw.core.genome import Genome
 from nca_hw.core.model import Float
 from nca_hw.sim.rules import IntegerRule
-from nca_hw.sim.survival import Outcome, trials, undergo
+from nca_hw.sim.survival import KINDS, Kind, survive
 
+TAUGHT: Mapping[str, Sequence[Kind]] = {"grow": ("growth",), "persist": ("growth", "drift"), "regenerate": KINDS}  # by regime
 FULL_SEEDS = 20
 FIRST_SEED = 1001  # other seeds than those with which a finished genome is measured
 
@@ -51,11 +50,7 @@ def judge(genome: Genome, picture: Float, regime: str, seeds: Sequence[int], *, 
         drift: the long trial too, ten thousand updates.
     """
     height, width = picture.shape[:2]
-    wanted = {"grow": ("growth",), "persist": ("growth", "drift"), "regenerate": ("growth", "drift", "damage")}[regime]
-    todo = [trial for trial in trials(width, height, drift=drift) if trial.kind in wanted]
-    rule = IntegerRule(genome)
-    with concurrent.futures.ThreadPoolExecutor(threads or os.cpu_count()) as pool:  # the engine runs without the interpreter's lock
-        runs = [[pool.submit(undergo, trial, rule, picture, seed) for seed in seeds] for trial in todo]
-        outcomes = [Outcome(trial, tuple(run.result() for run in of)) for trial, of in zip(todo, runs, strict=True)]
+    asked = [kind for kind in TAUGHT[regime] if drift or kind != "drift"]
+    outcomes = survive(IntegerRule(genome), picture, width, height, seeds, kinds=asked, threads=threads)
     losses = [value for outcome in outcomes if outcome.trial.kind == "growth" for value in outcome.values]
-    return Verdict(sum(outcome.survived for outcome in outcomes), len(todo) * len(seeds), statistics.median(losses))
+    return Verdict(sum(o.survived for o in outcomes), sum(len(o.values) for o in outcomes), statistics.median(losses))
