@@ -44,6 +44,7 @@ def genomes(draw: st.DrawFn) -> Genome:
         kernels=kernels,
         alpha=draw(st.integers(0, channels - 1)),
         alive=draw(st.sampled_from([0, 1, 7, 127])),
+        turn=draw(st.sampled_from([0, 90, 180, 270]) | st.integers(0, 359)),
     )
 
 

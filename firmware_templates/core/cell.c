@@ -11,7 +11,7 @@ static NCA_OUT_OF_LINE int32_t val(const nca_genome *genome, int8_t code)
 
 int8_t nca_compress(const nca_genome *genome, int32_t v)
 {
-    const int32_t eighth = ((v < 0 ? -v : v) - 1) >> 3; /* |v| > 8 s is eighth >= s */
+    const int32_t eighth = ((v < 0 ? -v : v) - 1) >> (3 + NCA_TAP_SHIFT(genome)); /* in 1/4096, |v| > 8 s is eighth >= s */
     uint8_t code = 0;
     (void)genome;
     /* The smallest code whose upper boundary, half way to its successor, is not below |v|: seven halvings. */
@@ -25,7 +25,8 @@ int8_t nca_compress(const nca_genome *genome, int32_t v)
 }
 
 /* Perception codes of every kernel (spec, section 3). A kernel is nine taps, the neighbours clockwise and the cell itself, in 1/16 of a value: the
- * sum is in 1/4096, at most 32 * 4096 in magnitude. The identity's single tap of 16 gives every code back unchanged. */
+ * sum is in 1/4096, at most 32 * 4096 in magnitude. The identity's single tap of 16 gives every code back unchanged. Taps of axes that are
+ * turned by no multiple of 90 degrees are finer by NCA_TAP_SHIFT, and with them whatever is compressed: at most 96 * 4096. */
 static void perceive(const nca_genome *genome, const int8_t *state, const int8_t *neighbours, int8_t *perception)
 {
     const uint8_t channels = NCA_CHANNELS(genome);
@@ -76,7 +77,7 @@ void nca_cell_network(const nca_genome *genome, int8_t *state, const int8_t *per
         const int32_t r = output[c] - 4096 * u;
         const int32_t low = (r * m + ((int32_t)1 << (NCA_S2(genome) - 1))) >> 12;
         const int32_t d = (u * m + low) >> (NCA_S2(genome) - 12);
-        state[c] = nca_compress(genome, 16 * val(genome, state[c]) + d);
+        state[c] = nca_compress(genome, (16 * val(genome, state[c]) + d) * (1 << NCA_TAP_SHIFT(genome))); /* |.| < 2^29 */
     }
 }
 

@@ -25,7 +25,7 @@
 uint8_t nca_cell_wake(const nca_genome *genome, int8_t *state, const int8_t *neighbours, int8_t *perception,
                       int32_t *output);
 
-/* The code nearest to v, a value in 1/4096 (spec, section 2). */
+/* The code nearest to v, a value in 1/4096 >> NCA_TAP_SHIFT (spec, section 2). */
 int8_t nca_compress(const nca_genome *genome, int32_t v);
 
 /* Network alone: perception codes to the new codes of `state`, in place (spec, section 4). */

@@ -9,7 +9,7 @@ typedef struct {
     const int8_t *units;   /* [hidden]: b1 in units of 4 as two bytes, the lower first; row of W1 [perception]; row of W2 [channels] */
     const int16_t *b2;     /* [channels] */
     const int16_t *m2;     /* [channels] */
-    const int8_t *taps;    /* [kernels][9]: the neighbours clockwise from the north, the cell itself; in 1/16 */
+    const int8_t *taps;    /* [kernels][9]: the neighbours clockwise from the north, the cell itself; in 1/16 >> tap_shift */
     const int16_t *decode; /* [129], the last two equal */
     uint16_t hidden;
     uint8_t kernels;
@@ -18,6 +18,7 @@ typedef struct {
     int8_t alive;
     uint8_t s1;
     uint8_t s2;
+    uint8_t tap_shift;     /* 2 where the axes are turned by no multiple of 90 degrees, else 0 */
 } nca_genome;
 
 #define NCA_OUT_OF_LINE
@@ -29,6 +30,7 @@ typedef struct {
 #define NCA_HIDDEN(g) ((g)->hidden)
 #define NCA_KERNELS(g) ((g)->kernels)
 #define NCA_TAP(g, kernel, k) ((g)->taps[(kernel) * 9 + (k)])
+#define NCA_TAP_SHIFT(g) ((g)->tap_shift)
 #define NCA_PERCEPTION(g) ((uint8_t)((g)->kernels * (g)->channels))
 #define NCA_ALPHA(g) ((g)->alpha)
 #define NCA_ALIVE(g) ((g)->alive)

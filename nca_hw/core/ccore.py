@@ -35,6 +35,7 @@ class CCell:
         self.struct.alive = genome.alive
         self.struct.s1 = genome.s1
         self.struct.s2 = genome.s2
+        self.struct.tap_shift = genome.tap_shift
 
     def wake(self, states: Codes, neighbours: Codes) -> tuple[Codes, NDArray[np.bool_]]:
         """One wake of many independent cells; same meaning as `reference.wake`.
@@ -58,4 +59,4 @@ class CCell:
 
     def compress(self, v: int) -> int:
         """The code nearest to v, in 1/4096."""
-        return int(lib.nca_compress(self.struct, v))
+        return int(lib.nca_compress(self.struct, v << self.genome.tap_shift))

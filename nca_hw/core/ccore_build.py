@@ -16,7 +16,7 @@ ffibuilder.cdef(
     """
     typedef struct {
         const int8_t *units; const int16_t *b2; const int16_t *m2; const int8_t *taps; const int16_t *decode;
-        uint16_t hidden; uint8_t kernels; uint8_t channels; uint8_t alpha; int8_t alive; uint8_t s1; uint8_t s2;
+        uint16_t hidden; uint8_t kernels; uint8_t channels; uint8_t alpha; int8_t alive; uint8_t s1; uint8_t s2; uint8_t tap_shift;
     } nca_genome;
 
     uint8_t nca_cell_wake(const nca_genome *, int8_t *, const int8_t *, int8_t *, int32_t *);

@@ -16,19 +16,22 @@ def dequantize(genome: Genome) -> FloatModel:
     A hidden unit keeps the genome's scale: its activity is h of the specification before rounding, and without the clip at 255.
 
     Raises:
-        NcaHwError: the genome is no automaton of the article (16 channels, identity and two Sobels, alpha channel 3, mask and seed).
+        NcaHwError: the genome is no automaton of the article (16 channels, identity and two Sobels, alpha channel 3, mask and
+            seed), or its axes are turned.
     """
     for what, found, expected in (
         ("number of channels", genome.channels, CHANNELS),
         ("order of kernels", _names(genome.kernels), _names(DEFAULT_KERNELS)),
         ("alpha channel", genome.alpha, ALPHA),
+        ("turn", genome.turn, 0),
         ("alive code", genome.alive, alive_code(genome.decode)),
         ("seed", genome.seed.tolist(), seed_codes(genome.decode).tolist()),
     ):
         if found != expected:
+            back = f", or turn it back: nca-hw turn GENOME --by -{genome.turn}" if what == "turn" else ""
             raise NcaHwError(
                 f"the genome is not the article's automaton, only that has a float model here: its {what} is {found}, not {expected}",
-                cure="Leave the float model out: the integer cell and the firmware run any genome.",
+                cure=f"Leave the float model out, for the integer cell and the firmware run any genome{back}.",
             )
     per_hidden = 2.0**-genome.s1
     per_output = genome.m2 * 2.0**-genome.s2 * UPDATE_UNIT

@@ -5,7 +5,6 @@ The file is laid out in docs/genome.md. Everything after quantization (simulatio
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import json
 import math
@@ -18,33 +17,18 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from nca_hw.core.taps import DEFAULT_KERNELS as DEFAULT_KERNELS
+from nca_hw.core.taps import FULL_TURN, tap_shift, turned_taps
+from nca_hw.core.taps import Kernel as Kernel
 from nca_hw.errors import NcaHwError
 from nca_hw.formats.files import write_whole
 
 MAGIC = b"\x89NCAHW\r\n"
 FORMAT_VERSION = 1
+TURNED_VERSION = 2  # of a genome with turned axes: a reader of the first format would not see that they are turned
 NEIGHBOURS = 8
 CODE_MAX = 127
 VALUE_MAX = 4096
-
-
-class Kernel(enum.IntEnum):
-    """Perception kernels, numbered as in the C core."""
-
-    IDENTITY = 0
-    SOBEL_X = 1
-    SOBEL_Y = 2
-    LAPLACIAN = 3
-
-
-# Taps of the kernels: the neighbours clockwise from the north, then the cell itself; in 1/16 of a value. Source: docs/spec.md section 3.
-TAPS = {
-    Kernel.IDENTITY: (0, 0, 0, 0, 0, 0, 0, 0, 16),
-    Kernel.SOBEL_X: (0, 2, 4, 2, 0, -2, -4, -2, 0),
-    Kernel.SOBEL_Y: (-4, -2, 0, 2, 4, 2, 0, -2, 0),
-    Kernel.LAPLACIAN: (2, 1, 2, 1, 2, 1, 2, 1, -12),
-}
-DEFAULT_KERNELS = (Kernel.IDENTITY, Kernel.SOBEL_X, Kernel.SOBEL_Y)
 
 
 def companded_table(reach: float = 32.0) -> NDArray[np.int16]:
@@ -82,6 +66,7 @@ class Genome:
         kernels: perception kernels in order.
         alpha: the alpha channel.
         alive: threshold code of the alive mask, 0 for none.
+        turn: of the perception axes and so of the pattern, whole degrees clockwise as seen on the array, 0 to 359.
         target: PNG bytes of the target picture (RGBA), empty if there is none.
     """
 
@@ -97,6 +82,7 @@ class Genome:
     kernels: tuple[Kernel, ...] = DEFAULT_KERNELS
     alpha: int = 3
     alive: int = 7
+    turn: int = 0
     target: bytes = b""
     provenance: Provenance = field(default_factory=Provenance)
 
@@ -120,8 +106,13 @@ class Genome:
 
     @property
     def taps(self) -> NDArray[np.int8]:
-        """Taps of the kernels, int8 [K, 9]: the neighbours clockwise from the north, the cell itself; in 1/16 of a value."""
-        return np.array([TAPS[kernel] for kernel in self.kernels], np.int8)
+        """Taps of the kernels, int8 [K, 9]: the neighbours clockwise from the north, the cell itself; in 1/16 >> tap_shift of a value."""
+        return turned_taps(self.kernels, self.turn)
+
+    @property
+    def tap_shift(self) -> int:
+        """How much finer than 1/16 the taps are: 0 for axes that are not turned or by quarters, else 2."""
+        return tap_shift(self.turn)
 
     @property
     def units(self) -> NDArray[np.int8]:
@@ -170,6 +161,7 @@ def _scalars(genome: Genome) -> dict[str, Any]:
         "alive": genome.alive,
         "s1": genome.s1,
         "s2": genome.s2,
+        **({"turn": genome.turn} if genome.turn else {}),
     }
 
 
@@ -199,7 +191,7 @@ def _check(g: Genome) -> None:
     if g.decode[0] != 0 or np.any(np.diff(g.decode.astype(np.int32)) <= 0):
         _refuse("the decode table must start at 0 and increase with every code")
     for name, value, low, high in (("s1", g.s1, 1, 24), ("s2", g.s2, 12, 30), ("alpha", g.alpha, 0, channels - 1),
-                                   ("alive", g.alive, 0, CODE_MAX)):  # fmt: skip
+                                   ("alive", g.alive, 0, CODE_MAX), ("turn", g.turn, 0, FULL_TURN - 1)):  # fmt: skip
         if not low <= value <= high:
             _refuse(f"{name} is {value}, allowed are {low} to {high}")
 
@@ -217,7 +209,8 @@ def to_bytes(genome: Genome) -> bytes:
         "target_bytes": len(genome.target),
     }  # fmt: skip
     text = json.dumps(header, sort_keys=True, indent=1, allow_nan=False).encode()
-    body = MAGIC + struct.pack("<II", FORMAT_VERSION, len(text)) + text
+    version = TURNED_VERSION if genome.turn else FORMAT_VERSION
+    body = MAGIC + struct.pack("<II", version, len(text)) + text
     body += b"".join(np.ascontiguousarray(getattr(genome, name), dtype).tobytes() for name, dtype in _ARRAYS.items())
     body += genome.target
     return body + hashlib.sha256(body).digest()
@@ -235,13 +228,15 @@ def from_bytes(data: bytes, where: str | Path = "genome") -> Genome:
     if len(data) < len(MAGIC) + 8 + 32 or hashlib.sha256(data[:-32]).digest() != data[-32:]:
         raise NcaHwError("is damaged: its SHA-256 does not match its contents", where=where, cure=make_anew)
     version, length = struct.unpack_from("<II", data, len(MAGIC))
-    if version > FORMAT_VERSION:
+    if version > TURNED_VERSION:
         raise NcaHwError(
-            f"has genome format {version}, this nca-hw reads up to {FORMAT_VERSION}", where=where, cure="Upgrade: pip install -U nca-hw"
+            f"has genome format {version}, this nca-hw reads up to {TURNED_VERSION}", where=where, cure="Upgrade: pip install -U nca-hw"
         )
     start = len(MAGIC) + 8
     try:
         header = json.loads(data[start : start + length])
+        if (version == TURNED_VERSION) != bool(header.get("turn", 0)):
+            _refuse(f"format {version} {'without' if version == TURNED_VERSION else 'with'} a turn")
         return _assemble(header, data[start + length : -32])
     except NcaHwError as error:
         raise NcaHwError(error.what, where=where, cure=error.cure) from None
@@ -270,7 +265,7 @@ def _assemble(header: dict[str, Any], body: bytes) -> Genome:
     )  # fmt: skip
     return Genome(
         **arrays, kernels=kernels, alpha=int(header["alpha"]), alive=int(header["alive"]), s1=int(header["s1"]),
-        s2=int(header["s2"]), target=body[at:], provenance=provenance,
+        s2=int(header["s2"]), turn=int(header.get("turn", 0)), target=body[at:], provenance=provenance,
     )  # fmt: skip
 
 

@@ -5,6 +5,8 @@ All functions work on any leading axes: a state is int8 [..., C], its neighbours
 
 from __future__ import annotations
 
+from math import cos, radians, sin
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,10 +23,10 @@ def val(genome: Genome, codes: Codes) -> NDArray[np.int64]:
     return np.sign(wide) * genome.decode.astype(np.int64)[np.minimum(np.abs(wide), CODE_MAX)]
 
 
-def compress(genome: Genome, v: NDArray[np.int64]) -> Codes:
-    """The nearest codes, ties toward zero; v in 1/4096. Source: spec.md section 2."""
+def compress(genome: Genome, v: NDArray[np.int64], parts: int = 1) -> Codes:
+    """The nearest codes, ties toward zero; v in 1/4096, or in that many parts of it. Source: spec.md section 2."""
     x = genome.decode.astype(np.int64)
-    boundaries = 8 * (x[:-1] + x[1:])  # [127], increasing: code m ends at boundaries[m]
+    boundaries = 8 * parts * (x[:-1] + x[1:])  # [127], increasing: code m ends at boundaries[m]
     magnitude = np.searchsorted(boundaries, np.abs(v), side="left")
     return (np.sign(v) * magnitude).astype(np.int8)
 
@@ -32,11 +34,18 @@ def compress(genome: Genome, v: NDArray[np.int64]) -> Codes:
 def perceive(genome: Genome, state: Codes, neighbours: Codes) -> Codes:
     """Perception codes, int8 [..., P], blocked order. Source: spec.md section 3."""
     x = val(genome, neighbours)
-    n, ne, e, se, s, sw, w, nw = (x[..., k, :] for k in range(8))
+    quarters, rest = divmod(genome.turn, 90)
+    n, ne, e, se, s, sw, w, nw = (x[..., (k + 2 * quarters) % 8, :] for k in range(8))  # as the turned axes name them
+    p, q = round(16 * cos(radians(rest))), round(16 * sin(radians(rest)))
+    f, g = round(8 * (cos(radians(rest)) - sin(radians(rest)))), round(8 * (cos(radians(rest)) + sin(radians(rest))))
     codes = []
     for kernel in genome.kernels:
         if kernel is Kernel.IDENTITY:
             codes.append(np.maximum(state, -CODE_MAX))
+        elif kernel is Kernel.SOBEL_X and rest:
+            codes.append(compress(genome, p * (e - w) + q * (s - n) + f * (ne - sw) + g * (se - nw), parts=4))
+        elif kernel is Kernel.SOBEL_Y and rest:
+            codes.append(compress(genome, p * (s - n) - q * (e - w) + f * (se - nw) - g * (ne - sw), parts=4))
         elif kernel is Kernel.SOBEL_X:
             codes.append(compress(genome, 2 * ((ne - nw) + 2 * (e - w) + (se - sw))))
         elif kernel is Kernel.SOBEL_Y:

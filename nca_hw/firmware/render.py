@@ -42,7 +42,7 @@ def sources(genome: Genome, board: Board) -> dict[str, str]:
     tables = _tables(genome)
     texts["genome.h"] = render(
         "genome.h.j2", channels=genome.channels, hidden=genome.hidden, kernels=len(genome.kernels), perception=genome.perception,
-        alpha=genome.alpha, alive=genome.alive, s1=genome.s1, s2=genome.s2,
+        alpha=genome.alpha, alive=genome.alive, s1=genome.s1, s2=genome.s2, tap_shift=genome.tap_shift,
         arrays=[(name, ctype, len(values)) for name, ctype, values in tables],
     )  # fmt: skip
     texts["genome.c"] = render("genome.c.j2", tables=tables)

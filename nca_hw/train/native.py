@@ -97,7 +97,7 @@ class NativeEngine:
         if genome is None:
             lib.nca_rollout_integer(self._trainer, ffi.NULL, ffi.NULL)
             return
-        assert genome.kernels == DEFAULT_KERNELS and (genome.channels, genome.hidden) == (CHANNELS, HIDDEN)
+        assert genome.kernels == DEFAULT_KERNELS and genome.turn == 0 and (genome.channels, genome.hidden) == (CHANNELS, HIDDEN)
         self._cell = CCell(genome)
         unit = (quantize.hidden_scales(model) * 2.0**genome.s1).astype(np.float32)
         address = int(cell_ffi.cast("uintptr_t", self._cell.struct))  # of another module's struct nca_genome

@@ -16,6 +16,35 @@ static const int8_t taps_of[4][9] = {
     [NCA_LAPLACIAN] = { 2, 1, 2, 1, 2, 1, 2, 1, -12 },
 };
 
+/* Finds the genome's kernels among those four, and returns how many there are. A kernel with the taps of one of them, but of the other sign,
+ * as axes that are turned by quarters have, is taken for that one: what it perceives then has the other sign, which its weights get too. */
+static uint32_t find_kernels(nca_fast *fast, const nca_genome *genome)
+{
+    uint32_t known = 0;
+
+    memset(fast->place, NCA_ABSENT, sizeof fast->place);
+    for (uint32_t k = 0; k < genome->kernels; k++) {
+        const int8_t *taps = genome->taps + k * 9;
+        fast->sign[k] = 1;
+        for (uint32_t kind = 0; kind < 4; kind++) {
+            uint32_t same = 0, opposite = 0;
+            for (uint32_t n = 0; n < 9; n++) {
+                same += taps[n] == taps_of[kind][n];
+                opposite += taps[n] == -taps_of[kind][n];
+            }
+            if (fast->place[kind] == NCA_ABSENT && (same == 9 || opposite == 9)) {
+                fast->place[kind] = (uint8_t)k;
+                fast->sign[k] = same == 9 ? 1 : -1;
+                known++;
+            }
+        }
+        for (uint32_t n = 0; n < 9; n++) {
+            fast->taps[k][n] = fast->sign[k] * taps[n];
+        }
+    }
+    return known;
+}
+
 /* Where the wide kernel leaves hidden units 4q to 4q + 3: packing 32 bits to 8 deals them out to the four parts of a register in turn. */
 static uint32_t place_of_quad(uint32_t q)
 {
@@ -50,6 +79,7 @@ void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int most)
             fast->search[(1u << level) + n] = (int16_t)(genome->decode[last] + genome->decode[last + 1] - 1);
         }
     }
+    const uint32_t known = find_kernels(fast, genome);
     for (uint32_t j = 0; j < hidden; j++) {
         fast->b1[j] = 4 * (unit[1] * 256 + (uint8_t)unit[0]) + (1 << (genome->s1 - 1));
         fast->b1_biased[j] = fast->b1[j];
@@ -57,9 +87,10 @@ void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int most)
         for (uint32_t k = 0; k < genome->kernels; k++) {
             for (uint32_t c = 0; c < channels; c++) {
                 const uint32_t i = k * STATE + c;
-                fast->w1[j / NCA_GROUP][i / 2][j % NCA_GROUP][i % 2] = *unit;
-                fast->w1_quads[j / NCA_GROUP][i / 4][j % NCA_GROUP][i % 4] = *unit;
-                fast->b1_biased[j] -= NCA_BIAS * *unit++;
+                const int8_t weight = (int8_t)(fast->sign[k] * *unit++); /* never -128 */
+                fast->w1[j / NCA_GROUP][i / 2][j % NCA_GROUP][i % 2] = weight;
+                fast->w1_quads[j / NCA_GROUP][i / 4][j % NCA_GROUP][i % 4] = weight;
+                fast->b1_biased[j] -= NCA_BIAS * weight;
             }
         }
         for (uint32_t c = 0; c < channels; c++) {
@@ -71,19 +102,6 @@ void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int most)
         fast->b2[c] = genome->b2[c];
         fast->m2[c] = genome->m2[c];
     }
-    memset(fast->place, NCA_ABSENT, sizeof fast->place);
-    uint32_t known = 0;
-    for (uint32_t k = 0; k < genome->kernels; k++) {
-        for (uint32_t n = 0; n < 9; n++) {
-            fast->taps[k][n] = genome->taps[k * 9 + n];
-        }
-        for (uint32_t kind = 0; kind < 4; kind++) {
-            if (fast->place[kind] == NCA_ABSENT && memcmp(genome->taps + k * 9, taps_of[kind], sizeof taps_of[kind]) == 0) {
-                fast->place[kind] = (uint8_t)k;
-                known++;
-            }
-        }
-    }
     fast->instructions = nca_processor(known == genome->kernels || most < NCA_AVX512 ? most : NCA_AVX2);
 }
 
@@ -93,9 +111,10 @@ void nca_fast_prepare(nca_fast *fast, const nca_genome *genome, int most)
 #define INLINE static inline
 #endif
 
-INLINE int8_t compress(const nca_fast *fast, int32_t v)
+/* The code nearest to v, which is in 1/4096 >> finer. */
+INLINE int8_t compress(const nca_fast *fast, int32_t v, uint32_t finer)
 {
-    const int32_t eighth = ((v < 0 ? -v : v) - 1) >> 3;
+    const int32_t eighth = ((v < 0 ? -v : v) - 1) >> (3 + finer);
     const int8_t code = fast->code[eighth < 0 ? 0 : eighth > NCA_EIGHTHS ? NCA_EIGHTHS : eighth];
     return v < 0 ? (int8_t)-code : code;
 }
@@ -122,7 +141,7 @@ INLINE void perceive(const nca_fast *fast, const int8_t *state, const int8_t *ne
             }
         }
         for (uint32_t c = 0; c < STATE; c++) {
-            x[k * STATE + c] = fast->value[(uint8_t)compress(fast, sums[c])];
+            x[k * STATE + c] = fast->value[(uint8_t)compress(fast, sums[c], fast->genome.tap_shift)];
         }
     }
 }
@@ -220,7 +239,7 @@ INLINE void evaluate(const nca_fast *fast, void (*layers)(const nca_fast *, cons
     }
     for (uint32_t c = 0; c < STATE; c++) {
         const int64_t d = ((int64_t)output[c] * fast->m2[c] + ((int64_t)1 << (fast->genome.s2 - 1))) >> fast->genome.s2;
-        state[c] = compress(fast, 16 * fast->value[(uint8_t)state[c]] + (int32_t)d);
+        state[c] = compress(fast, 16 * fast->value[(uint8_t)state[c]] + (int32_t)d, 0);
     }
 }
 

@@ -35,6 +35,7 @@ typedef struct {
     int16_t search[128]; /* boundaries of codes, less one, as a search tree: the root is 1, the children of n are 2n and 2n + 1 */
     int8_t code[NCA_EIGHTHS + 1];                        /* code of the magnitude whose (|v| - 1) >> 3 is the index */
     int32_t taps[4][9];
+    int8_t sign[4];   /* of every kernel of the genome: -1 where taps and weights have the other sign here than there */
     uint8_t place[4]; /* of every kernel, by enum nca_kernel, among the genome's, or NCA_ABSENT */
     uint16_t groups, pairs;
     int instructions;        /* what this processor runs: enum nca_instructions */
@@ -51,7 +52,7 @@ void nca_fast_wake(const nca_fast *fast, uint32_t count, int8_t *const *states, 
 void nca_fast_wake_many(const nca_fast *fast, uint32_t count, int8_t *states, const int8_t *heard, uint8_t *evaluated);
 
 /* The updates of living cells alone, without the alive mask. Where `x` and `h` are not NULL they take what training needs of every
- * update: the perception as values, 16 a kernel, and the hidden units, NCA_GROUP a group. */
+ * update: the perception as values, 16 a kernel, each times its `sign`, and the hidden units, NCA_GROUP a group. */
 void nca_fast_evaluate(const nca_fast *fast, uint32_t count, int8_t *const *states, const int8_t *const *heard, int16_t *x, uint8_t *h);
 
 /* The same, four cells at a time; AVX-512 with VNNI and VBMI (kernel_avx512.c). */

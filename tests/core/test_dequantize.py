@@ -96,6 +96,7 @@ def test_the_lizard_grows_in_float_arithmetic_too() -> None:
         ({"kernels": (Kernel.IDENTITY, Kernel.SOBEL_Y, Kernel.SOBEL_X)}, "identity, sobel_y, sobel_x, not identity, sobel_x, sobel_y"),
         ({"alpha": 4}, "alpha channel is 4, not 3"),
         ({"alive": 0}, "alive code is 0, not 7"),
+        ({"turn": 30}, "its turn is 30, not 0"),
         ({"seed": np.full(16, 44, np.int8)}, r"seed is \[44, "),
         ({"w1": np.ones((24, 128), np.int8), "w2": np.ones((128, 8), np.int8), "b2": np.zeros(8, np.int16), "m2": np.ones(8, np.int16),
           "seed": np.zeros(8, np.int8)}, "channels is 8, not 16"),

@@ -32,9 +32,9 @@ def test_every_field_that_changes_the_cell_changes_its_hash() -> None:
         array = getattr(genome, name).copy()
         array.flat[0] ^= 1
         hashes.add(shipped_size_genome(**{name: array}).cell_hash)
-    for name, value in (("s1", 11), ("s2", 18), ("alive", 8), ("alpha", 2)):
+    for name, value in (("s1", 11), ("s2", 18), ("alive", 8), ("alpha", 2), ("turn", 1)):
         hashes.add(shipped_size_genome(**{name: value}).cell_hash)
-    assert len(hashes) == 11
+    assert len(hashes) == 12
 
 
 def test_names_and_pictures_do_not_change_the_hash() -> None:
@@ -63,10 +63,35 @@ def _sealed(body: bytes) -> bytes:
 def test_a_newer_format_is_named() -> None:
     body = bytearray(to_bytes(shipped_size_genome())[:-32])
     struct.pack_into("<I", body, len(MAGIC), 7)
-    with pytest.raises(NcaHwError, match=r"format 7.*reads up to 1") as caught:
+    with pytest.raises(NcaHwError, match=r"format 7.*reads up to 2") as caught:
         from_bytes(_sealed(bytes(body)), "some.genome")
     assert "Upgrade" in (caught.value.cure or "")
     assert caught.value.where == "some.genome"
+
+
+def test_a_genome_that_is_not_turned_has_the_hash_and_the_format_that_it_had_before_genomes_could_turn() -> None:
+    """Hashes as computed when neither file nor cell knew of turns."""
+    w1, w2 = ((np.arange(48 * 128) % 255 - 127).astype(np.int8).reshape(shape) for shape in ((48, 128), (-1, 48)))
+    genome = shipped_size_genome(
+        w1=w1, w2=w2.reshape(-1, 16)[:128], b1=np.arange(128, dtype=np.int16), b2=np.arange(16, dtype=np.int16),
+        m2=np.arange(16, dtype=np.int16),
+    )  # fmt: skip
+    assert genome.cell_hash == "07a6c83f3e119f0248a7f326ebbdff8f09599d035053f6919fd51f7b2101fe81"
+    assert hashlib.sha256(to_bytes(genome)).hexdigest() == "80c2b7dc9f33499c3dd62e79f5497b00e46f2fd12487ea6483cd09e497e944dd"
+
+
+def test_a_turned_genome_is_of_a_format_that_readers_of_the_first_one_refuse() -> None:
+    raw = to_bytes(shipped_size_genome(turn=30))
+    assert struct.unpack_from("<I", raw, len(MAGIC)) == (2,)
+    assert from_bytes(raw).turn == 30
+
+
+@pytest.mark.parametrize(("turn", "version"), [(0, 2), (30, 1)])
+def test_a_file_whose_format_and_turn_do_not_agree_is_refused(turn: int, version: int) -> None:
+    body = bytearray(to_bytes(shipped_size_genome(turn=turn))[:-32])
+    struct.pack_into("<I", body, len(MAGIC), version)
+    with pytest.raises(NcaHwError, match=f"format {version} with"):
+        from_bytes(_sealed(bytes(body)))
 
 
 @given(st.binary(max_size=300))
@@ -80,6 +105,7 @@ def test_a_sealed_file_of_garbage_gives_a_message_and_no_traceback(junk: bytes) 
     ("changes", "message"),
     [
         ({"s1": 0}, "s1 is 0, allowed are 1 to 24"),
+        ({"turn": 360}, "turn is 360, allowed are 0 to 359"),
         ({"s2": 31}, "s2 is 31, allowed are 12 to 30"),
         ({"alpha": 16}, "alpha is 16"),
         ({"w1": np.zeros((32, 128), np.int8)}, r"w1 has shape \[32, 128\], expected \[48, 128\]"),

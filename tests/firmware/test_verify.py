@@ -119,6 +119,15 @@ def test_other_automata_build_and_verify(name: str) -> None:
     assert proved.equal, proved.mismatch
 
 
+@pytest.mark.parametrize(("turn", "more_rom"), [(90, 0), (180, 0), (30, 4)])
+def test_a_turned_lizard_fits_and_verifies(lizard: tuple[Genome, Build], turn: int, more_rom: int) -> None:
+    genome = replace(lizard[0], turn=turn)
+    made = build(genome, BOARD)
+    assert len(made.image.binary) == len(lizard[1].image.binary) + more_rom
+    proved = verify(genome, made, updates=200)
+    assert proved.equal, proved.mismatch
+
+
 def test_the_chip_refuses_what_it_does_not_know() -> None:
     """A program of three instructions that writes to an unmapped address."""
     code = bytes.fromhex("01480160fee7") + b"\0\0" + (0x60000000).to_bytes(4, "little")
