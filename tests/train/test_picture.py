@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from nca_hw.errors import NcaHwError
-from nca_hw.formats.picture import MARGIN, dark_share, emoji, from_png_bytes, load_picture, to_png_bytes
+from nca_hw.formats.picture import MARGIN, dark_share, emoji, from_png_bytes, load_picture, to_png_bytes, turned
 
 
 def png(pixels):
@@ -137,3 +137,39 @@ def test_emoji_are_pictures_by_name():
         assert dark_share(picture) < 0.15, name
     with pytest.raises(NcaHwError, match=r"there is no emoji 'octopuss'\. Did you mean 'octopus'\?"):
         load_picture("emoji:octopuss")
+
+
+def dotted(height, width, *places):
+    """White dots at places (down, right) of the pixel that stands on the seed."""
+    picture = np.zeros((height, width, 4), np.float32)
+    for down, right in places:
+        picture[height // 2 + down, width // 2 + right] = 1
+    return picture
+
+
+@pytest.mark.parametrize(("degrees", "place"), [(90, (3, 2)), (180, (2, -3)), (270, (-3, -2)), (-90, (-3, -2)), (360, (-2, 3))])
+def test_a_picture_turns_about_the_pixel_on_the_seed_by_quarters_exactly(degrees, place):
+    for height, width in ((12, 8), (9, 9), (10, 11)):
+        there, lost = turned(dotted(height, width, (-2, 3)), degrees)
+        sides = (width, height) if degrees % 180 else (height, width)
+        np.testing.assert_array_equal(there, dotted(*sides, place))
+        assert lost == 0
+
+
+def test_what_leaves_the_canvas_is_told():
+    there, lost = turned(dotted(10, 10, (-5, 0), (0, 0)), 180)  # five rows above the middle, four below it
+    np.testing.assert_array_equal(there, dotted(10, 10, (0, 0)))
+    assert lost == 0.5
+    assert turned(np.ones((40, 40, 4), np.float32), 45)[1] > 0.15
+
+
+def test_a_picture_turned_by_any_angle_turns_clockwise_and_keeps_colour_below_alpha():
+    down, right = np.mgrid[-15:15, -15:15]
+    spot = np.exp(-((down + 8) ** 2 + right**2) / 8).astype(np.float32)  # in the north
+    there, lost = turned(np.stack([spot * 0.5, spot, spot * 0, spot], axis=-1), 30)
+    weight = there[..., 3].sum()
+    middle = ((there[..., 3] * down).sum() / weight, (there[..., 3] * right).sum() / weight)
+    np.testing.assert_allclose(middle, (-8 * np.cos(np.pi / 6), 8 * np.sin(np.pi / 6)), atol=0.05)
+    assert abs(lost) < 1e-3
+    assert np.all(there[..., :3] <= there[..., 3:])
+    assert there.min() >= 0
