@@ -13,7 +13,7 @@ from nca_hw import __version__
 from nca_hw.errors import ExitCode, NcaHwError
 
 COMMANDS = {  # command -> module; modules are imported when needed, and import nothing heavy themselves
-    "import": "import_", "train": "train", "quantize": "quantize", "show": "show", "simulate": "simulate",
+    "import": "import_", "train": "train", "quantize": "quantize", "turn": "turn", "show": "show", "simulate": "simulate",
     "build": "build", "verify": "verify", "boards": "boards", "genomes": "genomes", "doctor": "doctor",
 }  # fmt: skip
 

@@ -34,6 +34,7 @@ def command(genome: str, as_json: bool) -> None:
         "s1": g.s1,
         "s2": g.s2,
         "alive_code": g.alive,
+        "turn": g.turn,
         "target": None if picture is None else f"{picture.shape[1]}x{picture.shape[0]}",
         "source": p.source,
         "licence": p.licence,

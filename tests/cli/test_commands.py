@@ -331,3 +331,30 @@ def test_training_needs_a_picture_and_makes_a_genome(tmp_path: Path) -> None:
     trained = json.loads(run(*words, cwd=tmp_path).stdout)
     shown = json.loads(run("show", "x.genome", "--json", cwd=tmp_path).stdout)
     assert (trained["steps"], trained["genome_hash"]) == (2, shown["genome_hash"])
+
+
+def test_a_genome_turned_by_a_quarter_keeps_its_card_and_its_picture_turns_with_it(tmp_path: Path) -> None:
+    done = json.loads(run("turn", "lizard", "--by", "-270", "-o", "east.genome", "--json", cwd=tmp_path).stdout)
+    assert done["schema"] == "nca-hw/turn/1"
+    assert (done["turn"], done["outside_canvas"]) == (90, 0)
+    assert done["loss"] < 1.2 * done["loss_before"] < 0.0005
+    shown = json.loads(run("show", "east.genome", "--json", cwd=tmp_path).stdout)
+    first = json.loads(run("show", "lizard", "--json", cwd=tmp_path).stdout)
+    assert (first["turn"], shown["turn"], shown["genome_hash"]) == (0, 90, done["genome_hash"])
+    assert shown["command"] == first["command"] + " && nca-hw turn lizard --by -270 -o east.genome"
+    assert (shown["name"], shown["licence"], shown["source"]) == ("east", first["licence"], first["source"])
+    assert shown["hashes"] == {**first["hashes"], "turned_from": first["genome_hash"]}
+    run("turn", "east.genome", "--by", "270", "-o", "back.genome", "--no-measure", cwd=tmp_path)
+    back = json.loads(run("show", "back.genome", "--json", cwd=tmp_path).stdout)
+    assert (back["turn"], back["genome_hash"]) == (0, first["genome_hash"])
+
+
+def test_a_genome_turned_by_another_angle_tells_its_loss_and_does_not_boast_of_figures_measured_before(tmp_path: Path) -> None:
+    done = json.loads(run("turn", "lizard", "--by", "30", "-o", "x.genome", "--json", cwd=tmp_path).stdout)
+    assert 0.002 < done["loss"] < 0.02
+    quality = json.loads(run("show", "x.genome", "--json", cwd=tmp_path).stdout)["quality"]
+    before = json.loads(run("show", "lizard", "--json", cwd=tmp_path).stdout)["quality"]
+    assert quality == {**{f"before_turning_{key}": value for key, value in before.items()}, "int8_loss_at_150": done["loss"]}
+    Image.fromarray(np.full((20, 20, 4), 255, np.uint8)).save(tmp_path / "square.png")
+    refused = run("train", "square.png", "--from", "x.genome", "-o", "y.genome", cwd=tmp_path, code=2).stderr
+    assert "turn it back: nca-hw turn GENOME --by -30" in refused
