@@ -26,7 +26,7 @@ int8_t nca_compress(const nca_genome *genome, int32_t v)
 
 /* Perception codes of every kernel (spec, section 3). A kernel is nine taps, the neighbours clockwise and the cell itself, in 1/16 of a value: the
  * sum is in 1/4096, at most 32 * 4096 in magnitude. The identity's single tap of 16 gives every code back unchanged. Taps of axes that are
- * turned by no multiple of 90 degrees are finer by NCA_TAP_SHIFT, and with them whatever is compressed: at most 96 * 4096. */
+ * turned by no multiple of 90 degrees are finer by NCA_TAP_SHIFT, and so are the sums, at most 96 * 4096, and all else that is compressed. */
 static void perceive(const nca_genome *genome, const int8_t *state, const int8_t *neighbours, int8_t *perception)
 {
     const uint8_t channels = NCA_CHANNELS(genome);
