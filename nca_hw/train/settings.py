@@ -65,7 +65,7 @@ class TrainSettings:
     checkpoint_every: int = 250
     judge_every: int = 250
     judge_from: float = 0.7
-    judge_seeds: int = 4
+    judge_seeds: int = 8
     until_survived: bool = False
 
     def __post_init__(self) -> None:
