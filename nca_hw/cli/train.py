@@ -69,7 +69,7 @@ def command(
     target = _target(picture, size, pad, background)
     model = None if start is None else _model(start)
     make_folder(output.parent)
-    folder = make_folder(checkpoint or output.with_suffix(""))
+    folder = _place_for_checkpoints(output, checkpoint)
     write_whole(folder / "preview.png", led.contact_sheet([("the picture as light", target)], pixels=8))
     settings = TrainSettings(
         regime=regime, steps=steps or (8000 if model is None else TUNING_STEPS), seed=seed, device=device, threads=threads,
@@ -92,7 +92,8 @@ def command(
         seconds = time.monotonic() - began
     if trained.interrupted:
         told = f"stopped after {trained.steps} of {settings.steps} steps; the checkpoint is saved"
-        raise NcaHwError(told, where=folder, cure=f"Go on with: {common.replay()} --resume", exit_code=ExitCode.INTERRUPTED)
+        again = common.replay() + ("" if resume else " --resume")
+        raise NcaHwError(told, where=folder, cure=f"Go on with: {again}", exit_code=ExitCode.INTERRUPTED)
     provenance = Provenance(
         name=name or output.stem, source=source_note or picture.name, licence=licence, command=common.replay(),
         hashes={"picture": hashlib.sha256(locate(picture).read_bytes()).hexdigest()},
@@ -114,6 +115,20 @@ def command(
     common.table([(key.replace("_", " "), value) for key, value in document.items() if key != "trials"])
     for o in outcomes:
         click.echo(f"  {o.trial.name:34s}{o.survived:4d} of {len(o.values)}   worst {o.worst:.5f}, at most {o.trial.limit:g}")
+
+
+def _place_for_checkpoints(output: Path, checkpoint: Path | None) -> Path:
+    """The folder of checkpoints; that the genome can be written in the end is made sure before hours are spent."""
+    from nca_hw.errors import NcaHwError
+    from nca_hw.formats.files import make_folder
+
+    cure = "Name a file, lizard.genome for example."
+    if not output.name or output.is_dir():
+        raise NcaHwError("is a folder: the genome can't be written there", where=output, cure=cure)
+    folder = checkpoint or output.with_suffix("")
+    if folder.resolve() == output.resolve():
+        raise NcaHwError("can't be both the genome and the folder of checkpoints", where=output, cure=cure)
+    return make_folder(folder)
 
 
 def _target(path: Path, size: tuple[int, int] | None, pad: int | None, background: str) -> Float:

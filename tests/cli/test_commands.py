@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -358,3 +360,32 @@ def test_a_genome_turned_by_another_angle_tells_its_loss_and_does_not_boast_of_f
     Image.fromarray(np.full((20, 20, 4), 255, np.uint8)).save(tmp_path / "square.png")
     refused = run("train", "square.png", "--from", "x.genome", "-o", "y.genome", cwd=tmp_path, code=2).stderr
     assert "turn it back: nca-hw turn GENOME --by -30" in refused
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-o", "noending"], "can't be both the genome and the folder of checkpoints"),
+        (["-o", "there"], "there: is a folder"),
+        (["-o", ""], "is a folder"),
+        (["-o", "x.genome", "--checkpoint", "x.genome"], "can't be both"),
+    ],
+)
+def test_a_genome_that_could_not_be_written_is_refused_before_it_is_trained(tmp_path: Path, words: list[str], message: str) -> None:
+    Image.new("RGBA", (12, 12), (0, 200, 0, 255)).save(tmp_path / "square.png")
+    (tmp_path / "there").mkdir()
+    assert message in run("train", "square.png", "--size", "12x12", "--steps", "2", *words, cwd=tmp_path, code=2).stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["square.png", "there"]
+    assert not list((tmp_path / "there").iterdir())
+
+
+def test_a_resumed_run_that_is_stopped_again_names_a_command_that_goes_on(tmp_path: Path) -> None:
+    Image.new("RGBA", (12, 12), (0, 200, 0, 255)).save(tmp_path / "square.png")
+    words = [NCA_HW, "train", "square.png", "-o", "x.genome", "--size", "12x12", "--steps", "5000"]
+    for resume in ([], ["--resume"]):
+        with subprocess.Popen([*words, *resume], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as training:
+            time.sleep(2)
+            training.send_signal(signal.SIGINT)
+            said = training.communicate(timeout=60)[1]
+        assert training.returncode == 130, said
+        assert said.count("--resume") == 1
