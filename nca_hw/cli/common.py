@@ -61,22 +61,43 @@ def say(text: str) -> None:
     click.echo(text, err=True)
 
 
+class FaultType(click.ParamType[str]):
+    """A fault in one line; in an environment variable several are separated by semicolons."""
+
+    name = "KIND CELLS at=TIME ..."
+    envvar_list_splitter = ";"
+
+
 class Command(click.RichCommand):
-    """A command that remembers the words it was called with, for `replay`."""
+    """A command that remembers the words it was called with, for `replay`; its environment variables have the names of its options."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Keep the words, then parse them."""
         ctx.meta[_WORDS] = tuple(args)
+        for option in self.params:
+            if isinstance(option, click.Option) and ctx.auto_envvar_prefix and option.envvar is None:
+                option.envvar = f"{ctx.auto_envvar_prefix}_{_long(option).removeprefix('--').replace('-', '_').upper()}"
         return super().parse_args(ctx, args)
+
+
+def _long(option: click.Parameter) -> str:
+    return max(option.opts, key=len)
 
 
 def replay() -> str:
     """The command line that repeats the running command, environment variables included; without --json and --report."""
     ctx = get_current_context()
-    words = list(ctx.meta[_WORDS])
-    for parameter in ctx.command.params:
-        if ctx.get_parameter_source(parameter.name or "") is ParameterSource.ENVIRONMENT:
-            words += [parameter.opts[0], str(parameter.resolve_envvar_value(ctx))]
+    words: list[str] = []
+    for option in ctx.command.params:
+        if ctx.get_parameter_source(option.name or "") is not ParameterSource.ENVIRONMENT:
+            continue
+        if isinstance(option, click.Option) and option.is_flag:
+            words += [_long(option)] if ctx.params[str(option.name)] else []
+        else:
+            said = str(option.resolve_envvar_value(ctx))
+            values = option.type.split_envvar_value(said) if option.multiple else [said]
+            words += [word for value in values for word in (_long(option), value)]
+    words += ctx.meta[_WORDS]  # after those: nothing but arguments may follow a "--"
     kept: list[str] = []
     skip_value = False
     for word in words:
@@ -105,7 +126,7 @@ def progress(what: str, total: float) -> Iterator[Callable[..., None]]:
 
     Yields a function of what is done so far and, if there is more to tell, a few words.
     """
-    if not sys.stderr.isatty() or os.environ.get("CI"):
+    if not (sys.stderr and sys.stderr.isatty()) or os.environ.get("CI"):
         yield lambda done, words="": None
         return
     from rich.console import Console
