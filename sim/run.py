@@ -88,7 +88,7 @@ def simulate(
         NcaHwError: the fast engine was asked for and can't run this; a fault needs a stranger that is not there.
     """
     others = dict(strangers or {})
-    _check(scenario, rule, others)
+    check(scenario, rule, others)
     integer = all(type(one) is IntegerRule for one in (rule, *others.values()))
     if engine == "fast" and not integer:
         raise NcaHwError(f"the fast engine runs the integer cell only, not {rule.name}", cure="Take the engine 'simpy'.")
@@ -125,7 +125,12 @@ def simulate(
     return Result(scenario, rule, "fast" if fast else "simpy", recording, on_grid, losses, alive, back, computed)
 
 
-def _check(scenario: Scenario, rule: Rule, others: Mapping[str, Rule]) -> None:
+def check(scenario: Scenario, rule: Rule, others: Mapping[str, Rule]) -> None:
+    """Whether cells of a rule can run a scenario at all.
+
+    Raises:
+        NcaHwError: they can't: a stranger is missing or speaks otherwise, or a fault is one of state codes, which only integer cells have.
+    """
     for fault in scenario.faults:
         if isinstance(fault, Stranger) and fault.genome not in others:
             raise NcaHwError(f"there is no genome {fault.genome!r} for a stranger", where="scenario", cure="Name its file.")

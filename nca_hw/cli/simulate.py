@@ -47,7 +47,7 @@ KILL_AT, RESTART_AFTER = "200u", "10u"
 @click.option("--restart-after", metavar="TIME", help=f"How long they stay dead; they start from zero.  [default: {RESTART_AFTER}]")
 @click.option("--no-restart", is_flag=True, help="They stay dead.")
 @click.option(
-    "--fault", "faults", multiple=True, metavar="'KIND CELLS at=TIME ...'",
+    "--fault", "faults", type=common.FaultType(), multiple=True, metavar="'KIND CELLS at=TIME ...'",
     help="Any fault: 'stuck 5% at=100u lasts=50u', 'cut 20x40@0,0 at=9s border=true'; may be given often.",
 )  # fmt: skip
 @click.option("--duration", metavar="TIME", help="Length of the run.  [default: 400u]")
@@ -238,11 +238,12 @@ def _tracer(scenario: Scenario, rule: IntegerRule, options: dict[str, Any]) -> T
 def _compare(job: _Job, result: Result, options: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
     """The same scenario on float cells and on the firmware's machine code: a picture, and how each ended."""
     from nca_hw.emulate.array import FirmwareRule
+    from nca_hw.errors import NcaHwError
     from nca_hw.firmware.build import build
     from nca_hw.formats.boards import load_board
     from nca_hw.report.side_by_side import at_moments, side_by_side
     from nca_hw.report.simulation import key_moments
-    from nca_hw.sim.run import simulate
+    from nca_hw.sim.run import check, simulate
 
     scenario = job.described.scenario
     made = build(job.genome, load_board(options["board"]))
@@ -252,7 +253,13 @@ def _compare(job: _Job, result: Result, options: dict[str, Any]) -> tuple[bytes,
             return name, simulate(scenario, rule, job.target, lambda time, _: advance(time), strangers=job.strangers)
 
     floating = job.float_rule(options["float_model"])
-    rows = [] if floating is None else [run("float cells", floating)]
+    rows = []
+    if floating is not None:
+        try:
+            check(scenario, floating, job.strangers)
+            rows = [run("float cells", floating)]
+        except NcaHwError as error:
+            common.say(f"No float cells: {error.what}.")
     rows += [("the integer cell", result)]
     rows += [run(f"the {made.board.name} image's machine code on an emulated chip", FirmwareRule(job.genome, made))]
     moments = [result.recording.times[sample] / scenario.interval for sample in key_moments(result)]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -65,6 +66,24 @@ def test_the_replay_line_repeats_the_run_environment_included(tmp_path: Path, ge
     assert again["trajectory_hash"] == first["trajectory_hash"]
 
 
+def test_environment_variables_are_named_as_options_and_replayed_as_they_are_written(tmp_path: Path, genome: Path) -> None:
+    said = {"RECORD": "1", "SAME_RANDOM": "no", "FAULT": "stuck 9 at=2u;slow 3 at=4u lasts=2u", "JSON": "1", "REPORT": "r"}
+    environment = {f"NCA_HW_SIMULATE_{name}": value for name, value in said.items()}
+    first = json.loads(run("simulate", "--grid", "12x12", "--duration", "20u", "--", genome, cwd=tmp_path, env=environment).stdout)
+    assert (tmp_path / "r" / "states.npz").exists()
+    assert [fault["kind"] for fault in first["faults"]] == ["stuck", "slow"]
+    words = shlex.split(first["replay"])
+    assert words[:7] == ["nca-hw", "simulate", "--fault", "stuck 9 at=2u", "--fault", "slow 3 at=4u lasts=2u", "--record"]
+    again = json.loads(run("simulate", "--json", *words[2:], cwd=tmp_path).stdout)
+    assert again["trajectory_hash"] == first["trajectory_hash"]
+
+
+def test_a_run_needs_no_standard_error(tmp_path: Path, genome: Path) -> None:
+    words = ["sh", "-c", '"$@" 2>&-', "sh", NCA_HW, "simulate", genome, *QUICK, "--json"]
+    done = subprocess.run(words, cwd=tmp_path, stdout=subprocess.PIPE, check=True)
+    assert json.loads(done.stdout)["valid"]
+
+
 def test_the_report_holds_pictures_a_curve_and_the_record(tmp_path: Path, genome: Path) -> None:
     run("simulate", genome, *KILL, "50", "--report", tmp_path / "report", cwd=tmp_path)
     report = tmp_path / "report"
@@ -85,6 +104,20 @@ def test_the_firmware_runs_the_trajectory_of_the_integer_cell_side_by_side(tmp_p
     assert {name: end["equal"] for name, end in compared.items()} == {"float": False, "int8": True, "firmware rp2040": True}
     with Image.open(tmp_path / "r" / "compare.png") as sheet:
         assert sheet.height > 3 * 100
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [("babble 3 at=2u", "bit errors, babbling cells and random memory"), ("stranger 3 at=2u genome=old", "a stranger speaks")],
+)
+def test_a_comparison_leaves_out_float_cells_where_they_cannot_suffer_the_fault(
+    tmp_path: Path, genome: Path, fault: str, message: str
+) -> None:
+    (tmp_path / "old.toml").write_text('[genomes]\nold = "lizard"\n' if "old" in fault else "")
+    words = ["--grid", "8x8", "--duration", "4u", "--scenario", "old.toml", "--fault", fault, "--compare", "--json"]
+    done = run("simulate", genome, *words, "--report", "r", cwd=tmp_path)
+    assert f"No float cells: {message}" in done.stderr
+    assert set(json.loads(done.stdout)["compared"]) == {"int8", "firmware rp2040"}
 
 
 def test_an_ablation_tells_what_every_effect_costs(tmp_path: Path, genome: Path) -> None:
