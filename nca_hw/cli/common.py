@@ -80,6 +80,11 @@ class Command(click.RichCommand):
         return super().parse_args(ctx, args)
 
 
+def given(name: str) -> bool:
+    """Whether the running command's option stands on its command line."""
+    return get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
 def _long(option: click.Parameter) -> str:
     return max(option.opts, key=len)
 

@@ -34,6 +34,7 @@ PLACES: dict[str, Place] = {
     "sample_every": ("sample_every",), "fail_above": ("limits", "loss"),
 }  # fmt: skip
 KILL_AT, RESTART_AFTER = "200u", "10u"
+NOT_ABLATED = ("report", "record", "trace", "view", "movie", "look", "compare", "fail_above", "engine")
 
 
 @click.command(cls=common.Command, short_help="Grow, kill and regrow a pattern on a simulated array.")
@@ -97,6 +98,7 @@ def command(genome: str | None, scenario: Path | None, report: Path | None, as_j
     """
     from nca_hw.formats import toml_file
 
+    _refuse_what_would_be_ignored(options)
     file = toml_file.TomlFile("command line", "") if scenario is None else toml_file.read(scenario)
     job = _Job.of(file, _words(options), genome, report)
     if options["ablate"]:
@@ -300,6 +302,19 @@ def _ablate(job: _Job, seeds: int, float_model: Path | None, *, as_json: bool) -
         ratio = "-" if row["ratio"] is None else f"{row['ratio']:.2f}"
         figures = f"{row['seeds']:6d}{row['loss_median']:10.5f}{row['loss_worst']:10.5f}{ratio:>9s}"
         click.echo(f"{row['effect']:46s}{row['cells']:>7s}{figures}{'   <- ideal' if row is rows[costs.index(base)] else ''}")
+
+
+def _refuse_what_would_be_ignored(options: dict[str, Any]) -> None:
+    if options["ablate"]:
+        for name in NOT_ABLATED:
+            if common.given(name):
+                raise click.UsageError(f"--ablate prints a table and nothing else: leave out --{name.replace('_', '-')}.")
+    elif common.given("ablate_seeds"):
+        raise click.UsageError("--ablate-seeds says more about --ablate, which is not given.")
+    elif common.given("float_model") and not options["compare"]:
+        raise click.UsageError("--float says more about --compare and --ablate, neither of which is given.")
+    if options["no_restart"] and common.given("restart_after"):
+        raise click.UsageError("--no-restart and --restart-after contradict each other: take one of them.")
 
 
 def _words(options: dict[str, Any]) -> dict[Place, tuple[str, Any]]:
