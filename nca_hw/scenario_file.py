@@ -150,8 +150,7 @@ class Plant(FaultTable):
 
 
 def _kind(table: Any) -> str | None:
-    kind = table.get("kind") if isinstance(table, dict) else getattr(table, "kind", None)
-    return f"{TAG}{kind}" if isinstance(kind, str) else None
+    return f"{TAG}{table.get('kind')}" if isinstance(table, dict) else None
 
 
 AnyFault = Annotated[
@@ -188,7 +187,7 @@ PLACES: Mapping[str, Place] = {
     "rate_spread": ("clocks", "spread"), "oscillator": ("clocks", "oscillator"), "traces": ("clocks", "trace"),
     "stagger": ("clocks", "stagger"), "same_random": ("clocks", "same_random"),
     **{name: ("links", name) for name in ("latency", "latency_jitter", "baud", "loss", "loss_spread", "bit_errors", "broken")},
-    **{name: (name,) for name in ("seed", "duration", "sample_every")}, "faults": ("fault",),
+    **{name: (name,) for name in ("seed", "duration", "sample_every")}, "faults": ("fault",), "recovery": ("limits", "recovery"),
 }  # fmt: skip
 
 
@@ -228,20 +227,21 @@ def describe(file: TomlFile, options: Mapping[Place, tuple[str, Any]] | None = N
         file.refuse([file.mistake(("clocks", "interval"), "can't be given in mean updates: it is what a mean update is. Write 100ms.")])
     unit = round(interval.amount)
     folder = Path(file.where).parent if file.text else Path()
+    mistakes: list[Mistake]
     try:
         scenario = _scenario(checked, unit, folder)
         mistakes = list(_too_much_to_record(scenario))
     except ScenarioError as error:
-        mistakes = error.mistakes
+        mistakes = list(error.mistakes)
     except _TraceError as error:
-        mistakes = [(("traces",), str(error.cause))]
+        mistakes = [(("traces",), " ".join(str(error.cause).split("\n")))]
     strangers = {name: _beside(folder, value, (".genome",)) for name, value in checked.genomes.items()}
-    told = [file.mistake(_place(attribute), message) for attribute, message in mistakes]
     for number, fault in enumerate(checked.fault):
-        if isinstance(fault, Stranger) and fault.genome not in strangers:
-            cure = f"Name it in [genomes]{words.did_you_mean(fault.genome, strangers)}"
-            told.append(file.mistake(("fault", number, "genome"), f"there is no genome {fault.genome!r}. {cure}"))
-    file.refuse(told)
+        mistakes += [(("faults", number, key), message) for key, message in _contradictions(fault, strangers)]
+    if checked.limits.recovery is not None and not checked.fault:
+        mistakes.append((("recovery",), "there is no fault to recover from. Plan one, or leave this limit out."))
+    places = [(_place(attribute), message) for attribute, message in mistakes]
+    file.refuse([file.mistake(place, message) for place, message in sorted(places, key=lambda one: file.line_of(one[0]))])
     limit = checked.limits.recovery
     genome = None if checked.genome is None else _beside(folder, checked.genome, (".genome",))
     return Described(scenario, genome, strangers, checked.limits.loss, None if limit is None else limit.ns(unit))
@@ -260,6 +260,8 @@ def fault_words(text: str) -> dict[str, Any]:
         if equals:
             if not key.replace("_", "").isalnum() or not value:
                 raise ValueError(f"{word!r} is no KEY=VALUE. Write --fault 'stuck 5% at=100u lasts=50u'.")
+            if table.get(key):
+                raise ValueError(f"{word!r} says {key} a second time, after {str(table[key])!r}. Say it once.")
             table[key] = _value(value)
     return table
 
@@ -269,6 +271,16 @@ def _value(word: str) -> Any:
         return tomllib.loads(f"value = {word}")["value"]
     except (ValueError, KeyError):
         return word
+
+
+def _contradictions(fault: FaultTable, strangers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Keys of a fault that do not go together: (key, what is wrong with it)."""
+    if fault.every is not None and "times" not in fault.model_fields_set:
+        yield "every", "a time between strikes, but not how many there are. Say times, too."
+    if isinstance(fault, Plant) and fault.lasts is not None:
+        yield "lasts", "planted cells stay what they are: a plant has no end. Leave this out."
+    if isinstance(fault, Stranger) and fault.genome not in strangers:
+        yield "genome", f"there is no genome {fault.genome!r}. Name it in [genomes].{words.did_you_mean(fault.genome, strangers)}"
 
 
 def _put(tables: dict[str, Any], place: Place, value: Any) -> Place:

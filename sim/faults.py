@@ -199,7 +199,9 @@ class Fault:
         """Why the fault can't happen in a run of `duration` ns: (attribute, what is wrong with it)."""
         if self.lasts is not None and self.lasts < 1:
             yield "lasts", f"a fault ({self.kind}) must last at least 1 ns"
-        if self.times < 1 or (self.times > 1 and (self.every is None or self.every < 1)):
+        if self.times < 1:
+            yield "times", f"a fault ({self.kind}) that strikes {self.times} times is none. Let it strike at least once."
+        elif self.times > 1 and (self.every is None or self.every < 1):
             yield "times", f"a fault ({self.kind}) that strikes {self.times} times needs a time between strikes"
         elif self.at < 0 or self.at + (self.times - 1) * (self.every or 0) > duration:
             last = self.at + (self.times - 1) * (self.every or 0)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nca_hw.errors import NcaHwError
+from nca_hw.formats import words
 from nca_hw.sim.clocks import Oscillator, Trace
 from nca_hw.sim.faults import REPEAT, Fault, Kill
 from nca_hw.sim.grid import Grid, Wiring
@@ -23,6 +24,7 @@ CELLS_MAX = 4_000_000
 INTERVAL_TICKS_MAX = 1 << 20
 STRIKES_MAX = 100_000  # of all faults together
 BAUD_MIN = 300
+TIMES = ("interval", "stagger", "latency", "latency_jitter", "duration", "sample_every")
 Waits = Literal["uniform", "exponential", "fixed"]
 Mistake = tuple[tuple[str | int, ...], str]  # an attribute of the scenario (and of one of its faults), what is wrong with it
 
@@ -124,7 +126,8 @@ class Scenario:
             ("faults", len(self.faults), 0, REPEAT - 1),
         ):  # fmt: skip
             if not low <= value <= high:
-                yield (name,), f"{name} is {value}, allowed are {low} to {high}"
+                told = [words.told(int(n)) if name in TIMES else str(n) for n in (value, low, high)]
+                yield (name,), f"{name} is {told[0]}, allowed are {told[1]} to {told[2]}"
         if sum(fault.times for fault in self.faults) > STRIKES_MAX:
             yield ("faults",), f"faults strike {sum(fault.times for fault in self.faults)} times, allowed are {STRIKES_MAX}"
         if 0 < self.baud < BAUD_MIN:

@@ -5,6 +5,7 @@ What the command line says instead of the file is checked with it, and told by t
 
 from __future__ import annotations
 
+import codecs
 import re
 import tomllib
 import types
@@ -80,14 +81,18 @@ class TomlFile:
             told = f"{len(mistakes)} mistake{'s' * (len(mistakes) > 1)}:\n" + "\n".join(mistakes)
             raise NcaHwError(told, where=self.where if self.text else None, cure=cure)
 
-    def mistake(self, place: Place, message: str) -> str:
-        """A mistake with its option, or with its line."""
+    def mistake(self, place: Place, message: str, *, names_value: bool = True) -> str:
+        """A mistake with its option, or with its line; with its key as well where an option fills several and the message names no value."""
+        dotted = ".".join(str(part) for part in place)
         for length in range(len(place), 0, -1):
             if place[:length] in self.options:
-                return f"  {self.options[place[:length]]}: {message}"
+                key = "" if names_value else "".join(f"{part}: " for part in place[length:])
+                return f"  {self.options[place[:length]]}: {key}{message}"
+        if not self.text:
+            return f"  {dotted}: {message}"
         line = self.line_of(place)
         shown = (self.text.splitlines() or [""])[line - 1].strip()[:120]
-        return f"  line {line}: {'.'.join(str(part) for part in place)}: {message}\n    {shown}"
+        return f"  line {line}: {dotted}: {message}\n    {shown}"
 
     def line_of(self, place: Place) -> int:
         """The line in which a key stands, or the header of the table that lacks it, 1-based; 1 where neither is there."""
@@ -116,10 +121,20 @@ class TomlFile:
             message = f"is not known here.{did_you_mean(str(place[-1]), _siblings(model, error['loc'][:-1]))}"
         elif error["type"] in ("union_tag_invalid", "union_tag_not_found"):
             known = re.findall(rf"'{TAG}(\w+)'", error.get("ctx", {}).get("expected_tags", ""))
-            given = error["input"].get("kind") if isinstance(error["input"], dict) else None
-            message = f"{given!r} is none of {', '.join(known)}.{did_you_mean(str(given), known)}" if known else "Field required"
-            place += ("kind",)
-        return self.line_of(place), self.mistake(place, message)
+            if not isinstance(error["input"], dict):
+                message = f"{error['input']!r} is no table"
+            elif "kind" in error["input"]:
+                given = error["input"]["kind"]
+                message = f"{given!r} is none of {', '.join(known)}.{did_you_mean(str(given), known)}"
+                place += ("kind",)
+            else:
+                message = f"Field required, one of {', '.join(known)}"
+                place += ("kind",)
+        elif error["type"] == "list_type":
+            message = f"must be a list of tables. Write [[{place[-1]}]]."
+        elif error["type"] in ("model_type", "dict_type"):
+            message = f"must be a table. Write [{place[-1]}]."
+        return self.line_of(place), self.mistake(place, message, names_value=error["type"] == "value_error")
 
     def _longest_line(self) -> int:
         lines = self.text.splitlines() or [""]
@@ -138,6 +153,9 @@ def read(path: Path) -> TomlFile:
         raise NcaHwError(f"can't be read ({error})", where=path, cure="Name a .toml file.") from None
     if len(raw) > BYTES_MAX:
         raise NcaHwError(f"has {len(raw):,} bytes, allowed are {BYTES_MAX:,}", where=path, cure="Name a .toml file.")
+    if raw.startswith(codecs.BOM_UTF8):
+        told = "line 1 begins with a byte order mark, which TOML does not allow"
+        raise NcaHwError(told, where=path, cure="Save it as UTF-8 without BOM.")
     try:
         return TomlFile(path, raw.decode())
     except UnicodeDecodeError as error:

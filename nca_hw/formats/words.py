@@ -41,6 +41,12 @@ def time(word: object) -> Time:
     return Time(float(match[1]) * _UNITS.get(match[2], 1), match[2] == "u")
 
 
+def told(ns: int) -> str:
+    """Nanoseconds in the largest unit of which there is at least one."""
+    unit = next((unit for unit in ("s", "ms", "us") if ns >= _UNITS[unit]), "ns")
+    return f"{ns / _UNITS[unit]:.12g} {unit}"
+
+
 def fraction(word: object) -> float:
     """`30%`, `0.3` or `50ppm`: 0..1.
 

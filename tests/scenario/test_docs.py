@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,14 @@ def test_the_scenario_file_of_the_documents_is_read() -> None:
     assert described.scenario.grid.chips == 64
     assert [fault.kind for fault in described.scenario.faults] == ["brownout", "kill", "stranger"]
     assert described.strangers == {"old": "lizard"}
+
+
+@pytest.mark.slow
+def test_the_command_of_the_documents_runs_that_file_within_its_limits(tmp_path: Path) -> None:
+    (tmp_path / "wall.toml").write_text(blocks("scenario.md", "toml")[0])
+    command = shlex.split(re.findall(r"^    nca-hw (simulate .*)$", (DOCS / "scenario.md").read_text(), re.MULTILINE)[0])
+    program = Path(sys.executable).with_name("nca-hw")
+    subprocess.run([program, *command], cwd=tmp_path, check=True, capture_output=True)
 
 
 def test_every_kind_and_every_key_is_documented() -> None:

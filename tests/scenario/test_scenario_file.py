@@ -181,7 +181,7 @@ def test_all_mistakes_of_a_file_are_told_in_the_order_of_their_lines() -> None:
         ('at = "20u"', 'at = "41u"', 'at = "41u"', "never happens in a run of 0.4 s"),
         ('cells = "4x4@0,0"', 'cells = "4x4@5,0"', 'cells = "4x4@5,0"', "does not lie within"),
         ('cells = "tile 1,0"', 'cells = "tile 4,0"', 'cells = "tile 4,0"', "no tile 4,0 among 4x3"),
-        ('genome = "moth"', 'genome = "math"', 'genome = "math"', "there is no genome 'math'. Name it in [genomes] Did you mean 'moth'?"),
+        ('genome = "moth"', 'genome = "math"', 'genome = "math"', "there is no genome 'math'. Name it in [genomes]. Did you mean 'moth'?"),
         ('interval = "10ms"', 'interval = "10u"', 'interval = "10u"', "can't be given in mean updates"),
         ("factor = 4", "factor = 400.0", "factor = 400.0", "allowed are 0.015625 to 64"),
         ("times = 3", "times = 30", 'at = "5u"', "never happens"),
@@ -191,6 +191,11 @@ def test_all_mistakes_of_a_file_are_told_in_the_order_of_their_lines() -> None:
         ('oscillator = "rc"', 'trace = "nowhere"', 'trace = "nowhere"', "can't be read"),
         ('sample_every = "2u"', 'sample_every = "1ns"', 'sample_every = "1ns"', "GiB of memory"),
         ("[links]", "[links", "[links", "is not TOML"),
+        ('at = "6u"', 'at = "6u"\nlasts = "1u"', 'lasts = "1u"', "a plant has no end"),
+        ("times = 3", "", 'every = "5u"', "not how many there are"),
+        ("times = 3", "times = 0", "times = 0", "Let it strike at least once"),
+        ('kind = "stuck"', "kind = 7", "kind = 7", "7 is none of kill, brownout"),
+        ('interval = "10ms"', 'interval = "2us"', 'interval = "2us"', "interval is 2 us, allowed are 10 us to 1.048576 s"),
     ],
 )
 def test_what_cannot_work_is_told_at_its_line(old: str, new: str, line: str, message: str) -> None:
@@ -199,6 +204,33 @@ def test_what_cannot_work_is_told_at_its_line(old: str, new: str, line: str, mes
     said = told(text)
     assert message in said
     assert f"line {text.splitlines().index(line) + 1}" in said
+
+
+def test_mistakes_that_only_the_whole_shows_are_told_in_the_order_of_their_lines_too() -> None:
+    text = '[[fault]]\nkind = "kill"\ncells = 5\nat = "900u"\n[links]\nbaud = 10\n[clocks]\nspread = 0.9\n'
+    assert re.findall(r"line (\d+)", told(text)) == ["4", "6", "8"]
+
+
+def test_a_table_where_a_list_belongs_or_no_table_is_told_how_it_is_written() -> None:
+    assert "Write [[fault]]." in told('[fault]\nkind = "kill"\ncells = 5\nat = 1\n')
+    assert "Write [array]." in told("array = 3")
+    assert "fault.0: 3 is no table" in told("fault = [3]")
+    assert "Field required, one of kill, brownout" in told("[[fault]]\ncells = 5\nat = 1\n")
+
+
+def test_a_limit_of_recovery_needs_something_to_recover_from() -> None:
+    assert "line 2: limits.recovery: there is no fault to recover from" in told('[limits]\nrecovery = "5u"\n')
+
+
+def test_what_an_option_lacks_is_told_by_its_key_and_no_line_of_a_file_that_is_not_there() -> None:
+    def said(words: str) -> str:
+        with pytest.raises(NcaHwError) as caught:
+            describe(TomlFile("command line", ""), {("fault", 0): ("--fault", fault_words(words))})
+        return str(caught.value)
+
+    assert "--fault: at: Field required" in said("stuck 5")
+    assert "--fault: memory: Input should be 'zero' or 'random'" in said("kill 5 at=1 memory=rom")
+    assert "line" not in said("kill 5 at=1 every=1ns times=200000")
 
 
 def test_what_is_recorded_of_a_large_array_fits_into_memory() -> None:
@@ -219,6 +251,18 @@ def test_a_fault_in_one_line() -> None:
             continue
         with pytest.raises(NcaHwError, match="--fault"):
             describe(TomlFile("x", ""), {("fault", 0): ("--fault", table)})
+
+
+@pytest.mark.parametrize("line", ["stuck 5 at=1u at=2u", "stuck 5 at=1u cells=6", "stuck 5 at=1u kind=kill"])
+def test_a_fault_in_one_line_says_everything_once(line: str) -> None:
+    with pytest.raises(ValueError, match="a second time"):
+        fault_words(line)
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_bytes(b"\xef\xbb\xbfseed = 1\n")
+    with pytest.raises(NcaHwError, match="byte order mark"):
+        read(tmp_path / "x.toml")
 
 
 def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
