@@ -16,6 +16,7 @@ from nca_hw.errors import NcaHwError, ToolMissing
 from nca_hw.formats.words import did_you_mean
 from nca_hw.report.led import Look, picture
 
+SIDE_MAX = 16_383  # pixels of a WebP's side; an H.264 movie has hardly more
 Ending = Literal["webp", "gif", "mp4"]
 ENDINGS: tuple[str, ...] = get_args(Ending)
 
@@ -36,12 +37,20 @@ def movie(
     if kind not in ENDINGS:
         told = f"a movie can't be written as {ending!r}.{did_you_mean(kind, ENDINGS)}"
         raise NcaHwError(told, cure=f"Known: {', '.join(ENDINGS)}.")
+    states, pixels = _fitting(states, pixels)
     if kind == "mp4":
         return _mp4(states, milliseconds, pixels, look)
     frames = [picture(rgba, pixels, look) for rgba in states]
     if kind == "gif":
         return _saved([_with_palette(frame) for frame in frames], "GIF", duration=max(20, round(milliseconds, -1)), loop=0, disposal=1)
     return _saved(frames, "WEBP", duration=milliseconds, loop=0, lossless=True, quality=0, method=0)
+
+
+def _fitting(states: Sequence[NDArray[np.float32]], pixels: int) -> tuple[Sequence[NDArray[np.float32]], int]:
+    """Smaller cells, and in the end not every cell, where a side would be longer than a movie's can be."""
+    longest = max(states[0].shape[:2])
+    every = -(-longest // SIDE_MAX)
+    return [rgba[::every, ::every] for rgba in states], min(pixels, max(1, SIDE_MAX // longest))
 
 
 def _with_palette(frame: Image.Image) -> Image.Image:

@@ -36,6 +36,13 @@ def test_every_frame_of_webp_and_gif_is_the_picture_of_its_state(ending: str, lo
             assert np.array_equal(read.convert("RGB"), picture(state, 3, look))
 
 
+@pytest.mark.parametrize(("width", "shown"), [(9_000, 9_000), (40_000, 13_334)])
+def test_a_very_wide_array_has_smaller_cells_or_not_all_of_them(width: int, shown: int) -> None:
+    wide = np.ones((1, width, 4), np.float32)
+    with Image.open(io.BytesIO(movie([wide, 0 * wide], "webp", pixels=2))) as read:
+        assert (read.n_frames, read.size) == (2, (shown, 1))
+
+
 def test_a_gif_of_more_than_256_colours_has_almost_those_of_the_picture() -> None:
     rng = np.random.default_rng(1)
     state = np.zeros((40, 40, 4), np.float32)
