@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from typing import NoReturn
@@ -71,3 +72,8 @@ def main() -> NoReturn:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(ExitCode.LIMIT_MISSED)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"error: the output can't be written ({error.strerror})", file=sys.stderr)
+        sys.exit(ExitCode.BAD_INPUT)
