@@ -107,6 +107,17 @@ def command(genome: str | None, scenario: Path | None, report: Path | None, as_j
         _simulate(job, options, as_json=as_json)
 
 
+def _named_in(file: TomlFile, place: Place, name: str) -> Genome:
+    """A genome that a scenario file names."""
+    from nca_hw.errors import NcaHwError
+
+    try:
+        return common.load_genome(name)
+    except NcaHwError as error:
+        file.refuse([file.mistake(place, f"{error.where}: {error.what}")], error.cure)
+        raise
+
+
 @dataclass(frozen=True)
 class _Job:
     """What the command line and its files say, loaded."""
@@ -128,8 +139,8 @@ class _Job:
         described = describe(file, said)
         scenario = described.scenario
         name = genome or described.genome or "lizard"
-        loaded = common.load_genome(name)
-        strangers = {word: IntegerRule(common.load_genome(path)) for word, path in described.strangers.items()}
+        loaded = common.load_genome(name) if genome else _named_in(file, ("genome",), name)
+        strangers = {word: IntegerRule(_named_in(file, ("genomes", word), path)) for word, path in described.strangers.items()}
         target = from_png_bytes(loaded.target, where=name) if loaded.target else None
         grid = f"{scenario.width}x{scenario.height}"
         if target is not None and (target.shape[0] > scenario.height or target.shape[1] > scenario.width):
@@ -168,6 +179,7 @@ class _Job:
 
 
 def _simulate(job: _Job, options: dict[str, Any], *, as_json: bool) -> None:
+    from nca_hw.errors import NcaHwError
     from nca_hw.formats.boards import load_board
     from nca_hw.formats.files import make_folder
     from nca_hw.report import states
@@ -179,6 +191,9 @@ def _simulate(job: _Job, options: dict[str, Any], *, as_json: bool) -> None:
     from nca_hw.sim.run import simulate
 
     scenario, target, rule = job.described.scenario, job.target, IntegerRule(job.genome)
+    if target is None and (job.described.loss_limit, job.described.recovery_limit) != (None, None):
+        cure = "Take a genome with a target, or leave the limit out."
+        raise NcaHwError("has no target picture to hold a limit against", where=job.name, cure=cure)
     board = load_board(options["board"])
     look = None if options["look"] == "light" else Look(board.led.brightness, "adapted" if options["look"] == "board" else "supply")
     tracer = _tracer(scenario, rule, options)
@@ -280,7 +295,7 @@ def _ablate(job: _Job, seeds: int, float_model: Path | None, *, as_json: bool) -
     from nca_hw.sim.rules import IntegerRule
 
     if job.target is None:
-        raise NcaHwError("has no target picture to tell a loss by", where=job.name, cure="Quantize or train it with --target.")
+        raise NcaHwError("has no target picture to tell a loss by", where=job.name, cure="Quantize it with --target, or train it.")
     with common.progress("ablating", 1) as advance:
         costs = ablate(
             job.described.scenario, IntegerRule(job.genome), job.target, seeds, job.float_rule(float_model), job.strangers, advance
@@ -355,13 +370,13 @@ def _judge(described: Described, document: dict[str, Any]) -> None:
         if not end["equal"] and name != "float":
             raise LimitMissed(f"the trajectory of {name} differs from the integer cell's", cure=replay)
     limit, loss = described.loss_limit, document["loss"]
-    if limit is not None and (loss is None or not loss <= limit):
+    if limit is not None and not loss <= limit:  # a loss that is no number misses it, too
         raise LimitMissed(f"pattern loss at the end is {loss}, the stated limit is {limit:g}", cure=replay)
     if described.recovery_limit is not None:
         allowed, after = described.recovery_limit / described.scenario.interval, document["recovery_updates"]
         if after is None or after > allowed:
-            told = "never" if after is None else f"after {after:g} u"
-            raise LimitMissed(f"the array recovered {told}, the stated limit is {allowed:g} u", cure=replay)
+            told = "never recovered" if after is None else f"recovered after {after:g} u"
+            raise LimitMissed(f"the array {told}, the stated limit is {allowed:g} u", cure=replay)
 
 
 def _print(document: dict[str, Any], files: list[str]) -> None:

@@ -82,7 +82,7 @@ class TomlFile:
             raise NcaHwError(told, where=self.where if self.text else None, cure=cure)
 
     def mistake(self, place: Place, message: str, *, names_value: bool = True) -> str:
-        """A mistake with its option, or with its line; with its key as well where an option fills several and the message names no value."""
+        """A mistake with its option, or with its line; with its key, too, where an option fills several and the message names no value."""
         dotted = ".".join(str(part) for part in place)
         for length in range(len(place), 0, -1):
             if place[:length] in self.options:

@@ -212,6 +212,30 @@ def test_a_scenario_file_runs_with_options_on_top_and_its_hash_is_kept(tmp_path:
     assert document["faults"] == [{"fault": 1, "kind": "stuck", "at_updates": 5, "changed": 9}]
 
 
+def test_a_limit_needs_a_target_before_the_run(tmp_path: Path) -> None:
+    shipped_size_genome(target=b"").save(tmp_path / "dark.genome")
+    done = run("simulate", "dark.genome", *QUICK, "--fail-above", "1", cwd=tmp_path, code=2)
+    assert "dark.genome: has no target picture to hold a limit against" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "place"), [('seed = 1\ngenome = "moth"\n', "genome: moth"), ('[genomes]\nold = "o.genome"\n', "genomes.old: o.genome")]
+)
+def test_a_genome_that_a_scenario_file_names_wrongly_is_told_at_its_line(tmp_path: Path, text: str, place: str) -> None:
+    (tmp_path / "wall.toml").write_text(text)
+    assert f"line 2: {place}: can't be read" in run("simulate", "--scenario", "wall.toml", cwd=tmp_path, code=2).stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full disk at hand")
+def test_an_output_on_a_full_disk_is_one_message(tmp_path: Path, genome: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [NCA_HW, "simulate", genome, *QUICK], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (2, "error: the output can't be written (No space left on device)\n")
+
+
 def test_a_planned_fault_that_never_fired_makes_the_run_invalid(tmp_path: Path, genome: Path) -> None:
     done = run("simulate", genome, *KILL, "10", "--fault", "kill 0% at=3u", "--report", "report", cwd=tmp_path, code=1)
     assert "the run is invalid: fault 2 (kill) at 3 u changed nothing" in done.stderr
@@ -222,6 +246,8 @@ def test_a_run_that_recovers_too_late_misses_its_limit(tmp_path: Path) -> None:
     (tmp_path / "wall.toml").write_text('[limits]\nrecovery = "1u"\n')
     done = run("simulate", "--kill", "30%", "--scenario", "wall.toml", cwd=tmp_path, code=1)
     assert "the stated limit is 1 u" in done.stderr
+    done = run("simulate", "--kill", "all", "--scenario", "wall.toml", cwd=tmp_path, code=1)
+    assert "the array never recovered, the stated limit is 1 u" in done.stderr
 
 
 def test_a_flipped_byte_in_a_genome_is_one_message_naming_the_file(tmp_path: Path, genome: Path) -> None:
