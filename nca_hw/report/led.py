@@ -102,9 +102,11 @@ def sheet(rows: Sequence[tuple[str, Sequence[Labelled]]], pixels: int, caption: 
     return data.getvalue()
 
 
-def contact_sheet(pictures: Sequence[Labelled], columns: int = 6, pixels: int = 4, look: Look | None = None) -> bytes:
-    """PNG of labelled pictures, row by row."""
-    return sheet([("", pictures[i : i + columns]) for i in range(0, len(pictures), columns)], pixels, look=look)
+def contact_sheet(
+    pictures: Sequence[Labelled], columns: int = 6, pixels: int = 4, look: Look | None = None, caption: str = ""
+) -> bytes:  # fmt: skip
+    """PNG of labelled pictures, row by row, a caption below them all."""
+    return sheet([("", pictures[i : i + columns]) for i in range(0, len(pictures), columns)], pixels, caption, look)
 
 
 def half_blocks(rgba: NDArray[np.float32], look: Look | None = None) -> str:

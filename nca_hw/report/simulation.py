@@ -17,6 +17,7 @@ from nca_hw.sim.run import Result
 
 FRAMES_MAX = 160
 SHEET_MAX = 18
+CAPTION = "u: mean updates of a cell.   off: cells without power."
 BAUD = 115_200  # that of the boards
 
 
@@ -72,7 +73,15 @@ def key_moments(result: Result) -> list[int]:
         end = at if back is None else back
         wanted += [at - scenario.sample_every, at, end, end + 5 * unit, end + 15 * unit, end + 40 * unit, end + 100 * unit]
     within = sorted({int(np.searchsorted(times, w)) for w in wanted if 0 <= w <= times[-1]})
-    return within[:SHEET_MAX]
+    return within if len(within) <= SHEET_MAX else [*within[: SHEET_MAX - 1], within[-1]]
+
+
+def _label(result: Result, sample: int) -> str:
+    """The time of a sample, and how many cells had no power."""
+    recording = result.recording
+    powered = recording.powered[sample]
+    off = "" if powered.all() else f", {1 - powered.mean():.0%} off"
+    return f"{recording.times[sample] / result.scenario.interval:g} u{off}"
 
 
 def write_report(
@@ -90,9 +99,9 @@ def write_report(
     scenario, times = result.scenario, result.recording.times
     unit = scenario.interval
     updates = [time / unit for time in times]
-    moments = [(f"{updates[i]:g} u", result.rgba(i)) for i in key_moments(result)]
+    moments = [(_label(result, i), result.rgba(i)) for i in key_moments(result)]
     pixels = max(1, min(4, 240 // max(scenario.width, scenario.height)))
-    files = {"contact.png": led.contact_sheet(moments, pixels=pixels, look=look)}
+    files = {"contact.png": led.contact_sheet(moments, pixels=pixels, look=look, caption=CAPTION)}
     stride = -(-len(times) // FRAMES_MAX)
     frames = [result.rgba(i) for i in range(0, len(times), stride)]
     files[f"grid.{moving}"] = movie.movie(frames, moving, pixels=pixels + 1, look=look)
