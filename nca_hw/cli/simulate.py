@@ -182,7 +182,7 @@ def _simulate(job: _Job, options: dict[str, Any], *, as_json: bool) -> None:
     from nca_hw.errors import NcaHwError
     from nca_hw.formats.boards import load_board
     from nca_hw.formats.files import make_folder
-    from nca_hw.report import states
+    from nca_hw.report import movie, states
     from nca_hw.report.energy import estimate
     from nca_hw.report.led import Look
     from nca_hw.report.live import LiveView, follow
@@ -197,6 +197,7 @@ def _simulate(job: _Job, options: dict[str, Any], *, as_json: bool) -> None:
     board = load_board(options["board"])
     look = None if options["look"] == "light" else Look(board.led.brightness, "adapted" if options["look"] == "board" else "supply")
     tracer = _tracer(scenario, rule, options)
+    movie.check(options["movie"])
     make_folder(job.folder)
     with contextlib.ExitStack() as stack:
         if options["view"]:

@@ -33,10 +33,7 @@ def movie(
         NcaHwError: another ending.
         ToolMissing: mp4 without the extra.
     """
-    kind = ending.lower().removeprefix(".")
-    if kind not in ENDINGS:
-        told = f"a movie can't be written as {ending!r}.{did_you_mean(kind, ENDINGS)}"
-        raise NcaHwError(told, cure=f"Known: {', '.join(ENDINGS)}.")
+    kind = check(ending)
     states, pixels = _fitting(states, pixels)
     if kind == "mp4":
         return _mp4(states, milliseconds, pixels, look)
@@ -44,6 +41,26 @@ def movie(
     if kind == "gif":
         return _saved([_with_palette(frame) for frame in frames], "GIF", duration=max(20, round(milliseconds, -1)), loop=0, disposal=1)
     return _saved(frames, "WEBP", duration=milliseconds, loop=0, lossless=True, quality=0, method=0)
+
+
+def check(ending: str) -> str:
+    """The kind of movie that an ending stands for, if it can be written here; before a run of hours, say.
+
+    Raises:
+        NcaHwError: another ending.
+        ToolMissing: mp4 without the extra.
+    """
+    kind = ending.lower().removeprefix(".")
+    if kind not in ENDINGS:
+        told = f"a movie can't be written as {ending!r}.{did_you_mean(kind, ENDINGS)}"
+        raise NcaHwError(told, cure=f"Known: {', '.join(ENDINGS)}.")
+    if kind == "mp4":
+        try:
+            import imageio_ffmpeg  # noqa: F401
+        except ImportError:
+            cure = "Install it with: pip install 'nca-hw[mp4]'. Or take .webp or .gif."
+            raise ToolMissing("an MP4 needs imageio-ffmpeg, which is not installed", cure=cure) from None
+    return kind
 
 
 def _fitting(states: Sequence[NDArray[np.float32]], pixels: int) -> tuple[Sequence[NDArray[np.float32]], int]:
@@ -67,11 +84,8 @@ def _saved(frames: Sequence[Image.Image], kind: str, **options: Any) -> bytes:
 
 
 def _mp4(states: Sequence[NDArray[np.float32]], milliseconds: int, pixels: int, look: Look | None) -> bytes:
-    try:
-        import imageio_ffmpeg
-    except ImportError:
-        cure = "Install it with: pip install 'nca-hw[mp4]'. Or take .webp or .gif."
-        raise ToolMissing("an MP4 needs imageio-ffmpeg, which is not installed", cure=cure) from None
+    import imageio_ffmpeg
+
     height, width = (n * pixels for n in states[0].shape[:2])
     size = (width + width % 2, height + height % 2)  # H.264 halves its colours: sides are even
     with tempfile.TemporaryDirectory() as folder:

@@ -140,6 +140,13 @@ def test_looks_and_movies_are_chosen_and_a_view_needs_a_terminal(tmp_path: Path,
         assert movie.format == "GIF"
 
 
+def test_an_mp4_without_its_extra_is_refused_before_the_run(tmp_path: Path, genome: Path) -> None:
+    (tmp_path / "imageio_ffmpeg.py").write_text("raise ImportError")
+    done = run("simulate", genome, *QUICK, "--movie", "mp4", "--report", "r", cwd=tmp_path, code=3, env={"PYTHONPATH": str(tmp_path)})
+    assert "pip install 'nca-hw[mp4]'" in done.stderr
+    assert not (tmp_path / "r").exists()
+
+
 def test_states_and_a_trace_of_chosen_cells_are_written(tmp_path: Path, genome: Path) -> None:
     words = ["--record", "--report", "r", "--trace", "run.json", "--trace-cells", "2x2@5,5", "--trace-from", "9u", "--trace-to", "14u"]
     done = json.loads(run("simulate", genome, *KILL, "12x12@0,0", *words, "--json", cwd=tmp_path).stdout)
