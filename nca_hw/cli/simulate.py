@@ -34,6 +34,7 @@ PLACES: dict[str, Place] = {
     "sample_every": ("sample_every",), "fail_above": ("limits", "loss"),
 }  # fmt: skip
 KILL_AT, RESTART_AFTER = "200u", "10u"
+STRIKES_TOLD = 3
 NOT_ABLATED = ("report", "record", "trace", "view", "movie", "look", "compare", "fail_above", "engine")
 
 
@@ -198,6 +199,9 @@ def _simulate(job: _Job, options: dict[str, Any], *, as_json: bool) -> None:
     look = None if options["look"] == "light" else Look(board.led.brightness, "adapted" if options["look"] == "board" else "supply")
     tracer = _tracer(scenario, rule, options)
     movie.check(options["movie"])
+    if options["record"]:
+        samples = scenario.duration // scenario.sample_every + 1
+        states.check_size(samples, (scenario.height, scenario.width, rule.channels), rule.dtype.itemsize, job.folder / "states.npz")
     make_folder(job.folder)
     with contextlib.ExitStack() as stack:
         if options["view"]:
@@ -365,7 +369,10 @@ def _judge(described: Described, document: dict[str, Any]) -> None:
     replay = f"Replay: {document['replay']}"
     unfired = [fault for fault in document["faults"] if fault["changed"] == 0]
     if unfired:
-        told = "; ".join(f"fault {fault['fault']} ({fault['kind']}) at {fault['at_updates']:g} u changed nothing" for fault in unfired)
+        first = unfired[:STRIKES_TOLD]
+        some = [f"fault {fault['fault']} ({fault['kind']}) at {fault['at_updates']:g} u changed nothing" for fault in first]
+        some += [f"nor did {len(unfired) - STRIKES_TOLD} more strikes"] if len(unfired) > STRIKES_TOLD else []
+        told = "; ".join(some)
         raise LimitMissed(f"the run is invalid: {told}", cure=f"Strike cells that are there and have power. {replay}")
     for name, end in document.get("compared", {}).items():
         if not end["equal"] and name != "float":

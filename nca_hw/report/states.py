@@ -55,6 +55,17 @@ class StatesFile:
     interval: int
 
 
+def check_size(count: int, shape: Sequence[int], item_bytes: int, path: Path) -> None:
+    """Make sure, before a run for example, that so many states [height, width, C] are not more than a file may hold.
+
+    Raises:
+        NcaHwError: they are.
+    """
+    if count * math.prod(shape) * item_bytes > STATES_LIMIT:
+        told = f"{count} states of {shape[1]}x{shape[0]} cells are more than a file may hold ({STATES_LIMIT >> 20} MiB)"
+        raise NcaHwError(told, where=path, cure="Record fewer states.")
+
+
 def save(recorded: Result | StatesFile, path: Path) -> None:
     """Write a run's recording, whole or not at all; the same run gives the same bytes.
 
@@ -66,9 +77,7 @@ def save(recorded: Result | StatesFile, path: Path) -> None:
     """
     source = recorded.recording if isinstance(recorded, Result) else recorded
     count, shape, dtype = len(source.times), source.states[0].shape, source.states[0].dtype
-    if count * math.prod(shape) * dtype.itemsize > STATES_LIMIT:
-        told = f"{count} states of {shape[1]}x{shape[0]} cells are more than a file may hold ({STATES_LIMIT >> 20} MiB)"
-        raise NcaHwError(told, where=path, cure="Record fewer states.")
+    check_size(count, shape, dtype.itemsize, path)
     arrays: dict[str, NDArray[Any]] = {
         "meta": np.frombuffer(json.dumps(_meta(recorded, shape), sort_keys=True).encode(), np.uint8),
         "times": np.asarray(source.times, "<i8"),

@@ -249,6 +249,18 @@ def test_a_planned_fault_that_never_fired_makes_the_run_invalid(tmp_path: Path, 
     assert json.loads((tmp_path / "report" / "run.json").read_text())["valid"] is False
 
 
+def test_of_many_strikes_that_changed_nothing_the_first_are_told(tmp_path: Path, genome: Path) -> None:
+    done = run("simulate", genome, *QUICK, "--fault", "kill 0% at=0 every=1u times=20", cwd=tmp_path, code=1)
+    assert done.stderr.count("changed nothing") == 3
+    assert "nor did 17 more strikes" in done.stderr
+
+
+def test_more_states_than_a_file_may_hold_are_refused_before_the_run(tmp_path: Path, genome: Path) -> None:
+    words = ["--grid", "1000x1000", "--duration", "100u", "--sample-every", "1u", "--record"]
+    assert "more than a file may hold" in run("simulate", genome, *words, cwd=tmp_path, code=2).stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_run_that_recovers_too_late_misses_its_limit(tmp_path: Path) -> None:
     (tmp_path / "wall.toml").write_text('[limits]\nrecovery = "1u"\n')
     done = run("simulate", "--kill", "30%", "--scenario", "wall.toml", cwd=tmp_path, code=1)
