@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nca_hw.core.genome import Genome
+    from nca_hw.firmware.build import Build
     from nca_hw.formats.toml_file import Place, TomlFile
     from nca_hw.report.trace import Tracer
     from nca_hw.scenario_file import Described
@@ -181,6 +182,7 @@ class _Job:
 
 def _simulate(job: _Job, options: dict[str, Any], *, as_json: bool) -> None:
     from nca_hw.errors import NcaHwError
+    from nca_hw.firmware.build import build
     from nca_hw.formats.boards import load_board
     from nca_hw.formats.files import make_folder
     from nca_hw.report import movie, states
@@ -202,6 +204,7 @@ def _simulate(job: _Job, options: dict[str, Any], *, as_json: bool) -> None:
     if options["record"]:
         samples = scenario.duration // scenario.sample_every + 1
         states.check_size(samples, (scenario.height, scenario.width, rule.channels), rule.dtype.itemsize, job.folder / "states.npz")
+    made = build(job.genome, board) if options["compare"] else None
     make_folder(job.folder)
     with contextlib.ExitStack() as stack:
         if options["view"]:
@@ -224,10 +227,10 @@ def _simulate(job: _Job, options: dict[str, Any], *, as_json: bool) -> None:
         "trace": None if options["trace"] is None else str(options["trace"]), "replay": common.replay(), "versions": common.versions(),
     }  # fmt: skip
     pictures = {}
-    if options["compare"]:
-        pictures["compare.png"], document["compared"] = _compare(job, result, options)
-    files = ["states.npz"] if options["record"] else []
-    files += write_report(result, job.folder, document, moving=options["movie"], look=look, more=pictures)
+    if made is not None:
+        pictures["compare.png"], document["compared"] = _compare(job, result, made, options["float_model"])
+    kept = ["states.npz"] if options["record"] else []
+    files = write_report(result, job.folder, document, moving=options["movie"], look=look, more=pictures, kept=kept)
     if as_json:
         common.emit("simulate", document)
     else:
@@ -257,24 +260,21 @@ def _tracer(scenario: Scenario, rule: IntegerRule, options: dict[str, Any]) -> T
     return Tracer(scenario, rule, cells=cells, start_ns=times["trace_from"] or 0, end_ns=times["trace_to"])
 
 
-def _compare(job: _Job, result: Result, options: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+def _compare(job: _Job, result: Result, made: Build, float_model: Path | None) -> tuple[bytes, dict[str, Any]]:
     """The same scenario on float cells and on the firmware's machine code: a picture, and how each ended."""
     from nca_hw.emulate.array import FirmwareRule
     from nca_hw.errors import NcaHwError
-    from nca_hw.firmware.build import build
-    from nca_hw.formats.boards import load_board
     from nca_hw.report.side_by_side import at_moments, side_by_side
     from nca_hw.report.simulation import key_moments
     from nca_hw.sim.run import check, simulate
 
     scenario = job.described.scenario
-    made = build(job.genome, load_board(options["board"]))
 
     def run(name: str, rule: Rule) -> tuple[str, Result]:
         with common.progress(f"simulating {name}", scenario.duration) as advance:
             return name, simulate(scenario, rule, job.target, lambda time, _: advance(time), strangers=job.strangers)
 
-    floating = job.float_rule(options["float_model"])
+    floating = job.float_rule(float_model)
     rows = []
     if floating is not None:
         try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from nca_hw.report import curve, led, movie
 from nca_hw.report.heat import heat_map
 from nca_hw.report.led import Look
 from nca_hw.sim.run import Result
+from nca_hw.sim.scenario import Scenario
 
 FRAMES_MAX = 160
 SHEET_MAX = 18
 CAPTION = "u: mean updates of a cell.   off: cells without power."
+RUN = "run.json"
 BAUD = 115_200  # that of the boards
 
 
@@ -86,10 +89,13 @@ def _label(result: Result, sample: int) -> str:
 
 def write_report(
     result: Result, folder: Path, record: dict[str, Any], *, moving: str = "webp", look: Look | None = None,
-    more: Mapping[str, bytes] | None = None,
+    more: Mapping[str, bytes] | None = None, kept: Sequence[str] = (),
 ) -> list[str]:  # fmt: skip
     """Write contact.png, the movie grid.webp (or another kind), loss.svg (with a target), updates.png and `more` files into `folder`,
-    run.json last; gives their names.
+    run.json last; gives their names. What an earlier run has left there and this one does not write is removed.
+
+    Args:
+        kept: files of this run that are there already.
 
     Raises:
         NcaHwError: the folder can't be written, or no such movie.
@@ -115,10 +121,33 @@ def write_report(
     files["updates.png"] = heat_map(result.recording.updates_per_cell)
     files.update(more or {})
     series = {"time_updates": updates, "loss": result.losses, "alive": result.alive}
-    files["run.json"] = json.dumps({**record, "series": series}, indent=1).encode() + b"\n"
+    names = sorted({*files, *kept, RUN})
+    whole = {"schema": "nca-hw/simulate/1", **record, "scenario": _values(scenario), "files": names, "series": series}
+    files[RUN] = json.dumps(whole, indent=1).encode() + b"\n"
+    for name in _of_another_run(folder) - set(names):
+        (folder / name).unlink(missing_ok=True)
     for name, data in files.items():
         write_whole(folder / name, data)
-    return list(files)
+    return [*kept, *files]
+
+
+def _of_another_run(folder: Path) -> set[str]:
+    """Files that an earlier run has left in its report folder, as its record tells."""
+    try:
+        names = json.loads((folder / RUN).read_bytes())["files"]
+        return {name for name in names if isinstance(name, str) and Path(name).name == name}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def _values(scenario: Scenario) -> dict[str, Any]:
+    """Every number of a scenario, times in ns, for the record: it can be told without its file."""
+    values = {field.name: getattr(scenario, field.name) for field in fields(scenario) if field.name not in ("start", "traces", "faults")}
+    faults = [
+        {"kind": f.kind, "cells": str(f.struck), **{field.name: getattr(f, field.name) for field in fields(f) if field.name != "struck"}}
+        for f in scenario.faults
+    ]
+    return {**values, "traces": len(scenario.traces), "faults": faults}
 
 
 def _recovered_at(result: Result) -> float | None:

@@ -243,6 +243,20 @@ def test_an_output_on_a_full_disk_is_one_message(tmp_path: Path, genome: Path) -
     assert (done.returncode, done.stderr) == (2, "error: the output can't be written (No space left on device)\n")
 
 
+def test_a_report_folder_holds_one_run_and_all_that_it_was_made_from(tmp_path: Path, genome: Path) -> None:
+    words = ["--report", "r", "--loss", "20%", "--fault", "slow 3 at=2u factor=3"]
+    run("simulate", genome, *QUICK, *words, "--record", "--movie", "gif", cwd=tmp_path)
+    (tmp_path / "r" / "mine.txt").write_text("not of any run")
+    run("simulate", genome, *QUICK, *words, cwd=tmp_path)
+    assert sorted(path.name for path in (tmp_path / "r").iterdir()) == [
+        "contact.png", "grid.webp", "loss.svg", "mine.txt", "run.json", "updates.png"]  # fmt: skip
+    record = json.loads((tmp_path / "r" / "run.json").read_text())
+    assert record["schema"] == "nca-hw/simulate/1"
+    assert (record["scenario"]["loss"], record["scenario"]["interval"]) == (0.2, 100_000_000)
+    (fault,) = record["scenario"]["faults"]
+    assert fault == {"kind": "slow", "cells": "3", "at": 200_000_000, "lasts": None, "every": None, "times": 1, "factor": 3}
+
+
 def test_a_planned_fault_that_never_fired_makes_the_run_invalid(tmp_path: Path, genome: Path) -> None:
     done = run("simulate", genome, *KILL, "10", "--fault", "kill 0% at=3u", "--report", "report", cwd=tmp_path, code=1)
     assert "the run is invalid: fault 2 (kill) at 3 u changed nothing" in done.stderr
