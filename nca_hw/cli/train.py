@@ -67,7 +67,7 @@ def command(
     if size is not None and pad is not None:
         raise click.UsageError("--size fits the picture into a grid, --pad leaves it as it is: take one of them.")
     target = _target(picture, size, pad, background)
-    model = None if start is None else _model(start)
+    model, before = (None, "") if start is None else _model(start)
     make_folder(output.parent)
     folder = _place_for_checkpoints(output, checkpoint)
     write_whole(folder / "preview.png", led.contact_sheet([("the picture as light", target)], pixels=8))
@@ -95,7 +95,7 @@ def command(
         again = common.replay() + ("" if resume else " --resume")
         raise NcaHwError(told, where=folder, cure=f"Go on with: {again}", exit_code=ExitCode.INTERRUPTED)
     provenance = Provenance(
-        name=name or output.stem, source=source_note or picture.name, licence=licence, command=common.replay(),
+        name=name or output.stem, source=source_note or picture.name, licence=licence, command=before + common.replay(),
         hashes={"picture": hashlib.sha256(locate(picture).read_bytes()).hexdigest()},
     )  # fmt: skip
     genome = trained.genome(target_png=to_png_bytes(target), provenance=provenance)
@@ -147,8 +147,8 @@ def _target(path: Path, size: tuple[int, int] | None, pad: int | None, backgroun
     return target
 
 
-def _model(path: Path) -> FloatModel:
-    """Weights to start from."""
+def _model(path: Path) -> tuple[FloatModel, str]:
+    """Weights to start from, and the command that made them, to stand before this one."""
     from nca_hw.core.dequantize import dequantize
     from nca_hw.core.genome import MAGIC, bundled, load
     from nca_hw.core.layout import to_model
@@ -161,11 +161,12 @@ def _model(path: Path) -> FloatModel:
         told = f"can't be read ({error.strerror or error})"
         raise NcaHwError(told, where=path, cure="Name a genome, or a float model made by 'nca-hw import'.") from None
     if is_genome:
-        return dequantize(load(path))
+        genome = load(path)
+        return dequantize(genome), f"{genome.provenance.command} && " if genome.provenance.command else ""
     raw = weights.read(path)
     if raw.layout is None:
         raise NcaHwError("does not say the order of its perception values", where=path, cure="Import it first: nca-hw import.")
-    return to_model(raw, raw.layout)
+    return to_model(raw, raw.layout), ""
 
 
 def _measure(genome: Genome, target: Float, name: str, regime: str) -> list[Outcome]:
