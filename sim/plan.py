@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,8 +142,3 @@ def _planned(scenario: Scenario) -> Iterator[Operation]:
         yield from fault.operations(grid, scenario.seed, number)
     if scenario.start is None:
         yield Planting(planted, (grid.seed_cell,))
-
-
-def without_faults(scenario: Scenario) -> Scenario:
-    """The same array, left in peace."""
-    return replace(scenario, faults=())

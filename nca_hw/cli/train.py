@@ -72,7 +72,7 @@ def command(
     folder = _place_for_checkpoints(output, checkpoint)
     write_whole(folder / "preview.png", led.contact_sheet([("the picture as light", target)], pixels=8))
     settings = TrainSettings(
-        regime=regime, steps=steps or (8000 if model is None else TUNING_STEPS), seed=seed, device=device, threads=threads,
+        regime=regime, steps=steps or (TrainSettings.steps if model is None else TUNING_STEPS), seed=seed, device=device, threads=threads,
         until_survived=until_survived, **({} if model is None else TUNING),
     )  # fmt: skip
     judged = ""

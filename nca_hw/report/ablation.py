@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nca_hw.report.simulation import BAUD
 from nca_hw.sim.faults import Fault, Kill
 from nca_hw.sim.regions import RandomFraction
 from nca_hw.sim.rules import FloatRule, Rule
@@ -92,7 +93,7 @@ def _one_by_one(scenario: Scenario, base: Scenario) -> Iterator[tuple[str, Scena
     if scenario.latency_jitter:
         yield f"latency varies by {scenario.latency_jitter / unit:g} u", replace(
             base, latency=scenario.latency, latency_jitter=scenario.latency_jitter)
-    baud = scenario.baud or 115_200
+    baud = scenario.baud or BAUD
     yield f"links of {baud} baud", replace(base, baud=baud)
     loss = scenario.loss or 0.1
     yield f"messages lost: {loss:.3g}", replace(base, loss=loss, loss_spread=scenario.loss_spread)

@@ -162,11 +162,6 @@ def flatten(grids: Float) -> Tensor:
     return torch.from_numpy(np.pad(grids, ((0, 0), (1, 1), (1, 1), (0, 0)))).reshape(-1, CHANNELS)
 
 
-def flatten_mask(mask: NDArray[np.bool_]) -> Tensor:
-    """A mask [B, H, W], flat like the states and False on the border."""
-    return torch.from_numpy(np.pad(mask, ((0, 0), (1, 1), (1, 1)))).reshape(-1)
-
-
 def unflatten(states: Tensor, height: int, width: int) -> Tensor:
     """Flat states back to [B, H, W, 16]."""
     return states.reshape(-1, height + 2, width + 2, CHANNELS)[:, 1:-1, 1:-1]

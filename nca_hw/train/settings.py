@@ -43,7 +43,7 @@ class TrainSettings:
     """
 
     regime: str = "regenerate"
-    steps: int = 6000
+    steps: int = 8000
     seed: int = 1
     batch: int = 8
     pool: int = 256
