@@ -1,18 +1,25 @@
-/* What a cell needs from the board it runs on. One implementation a family; cell and link know nothing of it. */
+/* What a cell needs from the board it runs on. One implementation a family; cell, frames and wires know nothing of it. */
 #ifndef NCA_BOARD_H
 #define NCA_BOARD_H
 
 #include <stdint.h>
 
-enum board_port { PORT_E, PORT_W, PORTS };
+enum board_edge { EDGE_N, EDGE_E, EDGE_S, EDGE_W, EDGES };
 
-#define BOARD_NOTHING (-1)
-
-/* Clocks, pins, links, LED. */
+/* Clocks, pins, wires released, LED, watchdog. The first alarm is set from here on. */
 void board_start(void);
 
-/* Microseconds, modulo 2^32. */
-uint32_t board_now(void);
+/* Sets the next alarm, so many ticks after the last one. */
+void board_alarm(uint32_t ticks);
+
+/* 1 once the alarm's time has come. */
+uint8_t board_is_due(void);
+
+/* Rests until a wire or the time may have changed; may return at once. */
+void board_idle(void);
+
+/* Tells the watchdog that the cell is well. */
+void board_alive(void);
 
 /* A random bit of the chip's own noise. */
 uint8_t board_noise(void);
@@ -20,16 +27,19 @@ uint8_t board_noise(void);
 /* 1 if this cell is strapped to be the seed. */
 uint8_t board_is_seed(void);
 
-/* Next byte that a port has received, or BOARD_NOTHING. */
-int16_t board_get(uint8_t port);
-
-/* 1 if a port can take a byte to send. */
-uint8_t board_can_put(uint8_t port);
-
-/* Sends a byte. */
-void board_put(uint8_t port, uint8_t byte);
-
 /* One colour of the light, 0 to 255, already limited to what the supply can bear; in the LED's own order, green, red, blue. */
 void board_light(uint8_t value);
+
+/* Levels of an edge's two wires: bit 0 and bit 1 are 1 where wire 0 and wire 1 are high, which they are unless an end pulls them low. */
+uint8_t board_wires(uint8_t edge);
+
+/* Pulls these wires of an edge low, bits as above, and releases the other. A released wire may take some time to rise; this waits for it. */
+void board_pull(uint8_t edge, uint8_t wires);
+
+/* One byte out of the service port. */
+void board_report(uint8_t byte);
+
+/* CRC-16 of the whole image as it lies in flash (link.h: nca_crc16). */
+uint16_t board_image_crc(void);
 
 #endif

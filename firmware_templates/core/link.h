@@ -7,24 +7,22 @@
 #include "genome.h"
 
 #define NCA_LINK_START 0x80u /* the one byte that no state code has, and no other byte of a frame */
+#define NCA_LINK_NOTHING (-1)
 
-/* The second byte: version 1 in the upper bits, and in the lower three the place of the state's owner as the receiver sees it, clockwise from
- * the north. */
+/* The second byte, the head: version and kind in the upper five bits. In the lower three, of a state the place of its owner as the receiver sees it,
+ * clockwise from the north; of a report and of a command, which one. */
+#define NCA_LINK_DETAIL 0x07u
 #define NCA_LINK_STATE 0x10u
-#define NCA_LINK_PLACE 0x07u
+#define NCA_LINK_REPORT_STATE 0x18u
+#define NCA_LINK_REPORT_SELF_TEST 0x19u
+#define NCA_LINK_COMMAND_SEED 0x20u
 
-/* One end of a link that receives; all zero at the start. */
-typedef struct {
-    uint16_t crc;
-    uint8_t position; /* 0 while waiting for a start */
-    uint8_t place;
-} nca_link_rx;
+/* Moves a byte: gives one that is not negative and returns it, or takes one and returns it. Returns NCA_LINK_NOTHING if the other end is gone. */
+typedef int16_t nca_link_move(int16_t byte);
 
-/* Takes the next byte. Returns 1 when it ends a sound frame: rx->place and `payload`, C codes, hold it. `payload` is scratch until then. */
-uint8_t nca_link_receive(const nca_genome *genome, nca_link_rx *rx, int8_t *payload, uint8_t byte);
-
-/* Sends a frame through `put`: the state of whom the receiver sees at `place`. */
-void nca_link_send(const nca_genome *genome, uint8_t place, const int8_t *state, void (*put)(uint8_t byte));
+/* Gives a frame with this head and these C codes, or, if the head is 0, takes one into `codes`. Returns the head of a whole and sound frame, and 0 at
+ * the first byte that is not as it must be; `codes` are scratch then. */
+uint8_t nca_link_frame(const nca_genome *genome, uint8_t head, int8_t *codes, nca_link_move *move);
 
 /* CRC-16/XMODEM (polynomial 0x1021, most significant bit first, from 0) of one more byte. */
 uint16_t nca_crc16(uint16_t crc, uint8_t byte);

@@ -15,15 +15,34 @@ void nca_host_wake_many(const nca_genome *genome, uint32_t count, int8_t *states
     }
 }
 
-static uint8_t *written;
+static __thread uint8_t *wire, *end; /* of the frame that this thread writes or reads */
 
-static void put(uint8_t byte)
+static int16_t give(int16_t byte)
 {
-    *written++ = byte;
+    *wire++ = (uint8_t)byte;
+    return byte;
 }
 
-void nca_host_send(const nca_genome *genome, uint8_t place, const int8_t *state, uint8_t *frame)
+static int16_t take(int16_t byte)
 {
-    written = frame;
-    nca_link_send(genome, place, state, put);
+    (void)byte;
+    return wire == end ? NCA_LINK_NOTHING : *wire++;
+}
+
+void nca_host_send(const nca_genome *genome, uint8_t head, const int8_t *codes, uint8_t *frame)
+{
+    int8_t copy[NCA_CHANNELS_MAX];
+
+    for (uint8_t c = 0; c < NCA_CHANNELS(genome); c++) {
+        copy[c] = codes[c];
+    }
+    wire = frame;
+    nca_link_frame(genome, head, copy, give);
+}
+
+uint8_t nca_host_receive(const nca_genome *genome, uint8_t *bytes, uint32_t count, int8_t *codes)
+{
+    wire = bytes;
+    end = bytes + count;
+    return nca_link_frame(genome, 0, codes, take);
 }

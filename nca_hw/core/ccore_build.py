@@ -23,9 +23,8 @@ ffibuilder.cdef(
     int8_t nca_compress(const nca_genome *, int32_t);
     uint32_t nca_random_next(uint32_t);
     uint32_t nca_random_wait(uint32_t, uint32_t);
-    typedef struct { uint16_t crc; uint8_t position; uint8_t place; } nca_link_rx;
-    uint8_t nca_link_receive(const nca_genome *, nca_link_rx *, int8_t *, uint8_t);
     void nca_host_send(const nca_genome *, uint8_t, const int8_t *, uint8_t *);
+    uint8_t nca_host_receive(const nca_genome *, uint8_t *, uint32_t, int8_t *);
     void nca_host_wake_many(const nca_genome *, uint32_t, int8_t *, const int8_t *, uint8_t *);
 
     typedef struct { int instructions; ...; } nca_fast;

@@ -10,25 +10,57 @@ from nca_hw.core.reference import Codes
 
 START = 0x80
 STATE = 0x10
+REPORT_STATE, REPORT_SELF_TEST = 0x18, 0x19
+COMMAND_SEED = 0x20
+KIND = 0xF8
+SPEC_VERSION = 1
+HASH_BITS = 84
 
 
 def encode(place: int, state: Codes) -> bytes:
     """The frame that tells a receiver the state, int8 [C], of whom it sees at `place` (0..7, clockwise from the north)."""
-    body = bytes([STATE | place]) + state.astype(np.int8).tobytes()
+    return frame(STATE | place, state)
+
+
+def frame(head: int, codes: Codes) -> bytes:
+    """The frame with a head and codes, int8 [C], whatever they mean."""
+    body = bytes([head]) + codes.astype(np.int8).tobytes()
     crc = binascii.crc_hqx(body, 0)
     return bytes([START]) + body + bytes([crc & 0x7F, crc >> 7 & 0x7F, crc >> 14])
 
 
 def decode_all(data: bytes, channels: int) -> list[tuple[int, Codes]]:
-    """All sound frames of a byte stream, in order: (place, state)."""
+    """All sound frames of states in a byte stream, in order: (place, state)."""
+    return [(head & ~KIND, codes) for head, codes in _sound(data, channels) if head & KIND == STATE]
+
+
+def decode_reports(data: bytes, channels: int) -> list[tuple[int, Codes]]:
+    """All sound reports in what a service port has sent, in order: (head, codes)."""
+    return [(head, codes) for head, codes in _sound(data, channels) if head & KIND == REPORT_STATE]
+
+
+def about(cell_hash: str, channels: int) -> list[int]:
+    """What a self-test holds beside the image's CRC, C bytes of 7 bits: spec version, 0, 0, 0, and the first 84 bits of the genome's hash, the lowest
+    first."""
+    number = int(cell_hash, 16) >> (4 * len(cell_hash) - HASH_BITS)
+    return [SPEC_VERSION, 0, 0, 0, *(number >> k & 0x7F for k in range(0, HASH_BITS, 7))][:channels]
+
+
+def self_test(image: bytes, cell_hash: str, channels: int) -> bytes:
+    """The frame with which a cell tells what it is after power-on."""
+    codes, crc = about(cell_hash, channels), binascii.crc_hqx(image, 0)
+    codes[1:4] = [crc & 0x7F, crc >> 7 & 0x7F, crc >> 14][: len(codes) - 1]
+    return frame(REPORT_SELF_TEST, np.array(codes, np.int8))
+
+
+def _sound(data: bytes, channels: int) -> list[tuple[int, Codes]]:
     found = []
     length = 1 + channels + 3
     for piece in data.split(bytes([START]))[1:]:
-        frame = piece[:length]
-        if len(frame) < length or frame[0] & 0xF8 != STATE:
+        whole = piece[:length]
+        if len(whole) < length:
             continue
-        place = frame[0] & 7
-        state = np.frombuffer(frame[1 : 1 + channels], np.int8)
-        if encode(place, state)[1:] == frame:
-            found.append((place, state))
+        codes = np.frombuffer(whole[1 : 1 + channels], np.int8)
+        if frame(whole[0], codes)[1:] == whole:
+            found.append((whole[0], codes))
     return found

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from nca_hw.core.genome import CODE_MAX, NEIGHBOURS, Genome
-from nca_hw.emulate.rp2040 import Rp2040
+from nca_hw.emulate.chip import Chip, Meter
+from nca_hw.emulate.emulators import emulated
 from nca_hw.firmware.build import Build
 from nca_hw.firmware.image import CELL_SYMBOL
 from nca_hw.firmware.render import state_in_perception
@@ -17,20 +18,20 @@ FIRST_WAKE_S = 10.0
 
 
 class FirmwareRule(IntegerRule):
-    """The integer cell, run by the machine code of a built image on an emulated Cortex-M0+.
+    """The integer cell, run by the machine code of a built image on an emulated chip.
 
     The image boots and runs until `main` calls `nca_cell_wake` for the first time. That call, with the registers the compiler chose for
     it, is repeated for every wake of every cell; nothing of the calling convention is assumed. Links, waits and faults are the simulator's.
 
     Attributes:
-        updates: calls that were made for cells.
+        updates: calls that were made for cells. meter: of their cycles, if asked for; its first calls are those of the boot.
     """
 
-    def __init__(self, genome: Genome, made: Build) -> None:
+    def __init__(self, genome: Genome, made: Build, *, metered: bool = False) -> None:
         """Boot the image.
 
         Args:
-            made: an image of this genome.
+            made: an image of this genome. metered: count instructions and cycles of every wake, which is slow.
         Raises:
             EmulationError: the image stops, touches what it has no business with, never wakes, or never returns from a wake.
         """
@@ -41,8 +42,9 @@ class FirmwareRule(IntegerRule):
         self._state_at = at[CELL_SYMBOL]
         # main.c.j2: the state, where it is not the beginning of the perception; the perception; the neighbours.
         self._heard_at = self._state_at + genome.perception + (0 if state_in_perception(genome) else genome.channels)
-        self._chip = Rp2040(made.image.binary, seed_pin=made.board.seed.pin)
+        self._chip = emulated(made)
         self._chip.step = TIME_STEP_US
+        self.meter = self._chip.meter(at[WAKE_SYMBOL]) if metered else None
         self._chip.reset()
         self._call = self._chip.run_to_call(at[WAKE_SYMBOL])
         # With a limit this once, on codes that run the network under any mask: a wake's loops depend on no data, so that one which
@@ -50,6 +52,11 @@ class FirmwareRule(IntegerRule):
         self._chip.write(self._state_at, bytes([CODE_MAX]) * genome.channels)
         self._chip.write(self._heard_at, bytes(NEIGHBOURS * genome.channels))
         self._chip.repeat(self._call, FIRST_WAKE_S)
+
+    @property
+    def chip(self) -> Chip:
+        """The chip that hosts all cells."""
+        return self._chip
 
     def bind(self, state: Array, inbox: Array) -> Wake:
         """See Rule."""

@@ -1,5 +1,8 @@
-"""The proof of an image: it runs, unmodified, on an emulated chip, hears neighbours on its links, and every update that it sends is
-compared, byte for byte, with the NumPy reference."""
+"""The proof of an image: it runs, unmodified, on an emulated chip, and every update is compared, byte for byte, with the NumPy reference.
+
+Some updates are whole: the chip hears neighbours over its wires, waits, updates, tells its LED and its service port, and gives its state and those
+that it passes on to its neighbours. The others are calls of the update alone, with states and neighbours put into RAM: they are many.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ from nca_hw.core.ccore import CCell
 from nca_hw.core.genome import NEIGHBOURS, Genome
 from nca_hw.core.light import led_duty
 from nca_hw.core.reference import Codes
-from nca_hw.emulate.rp2040 import CRYSTAL_HZ, IO_BANK0, RAM, RESETS, UART, WATCHDOG_TICK, CycleMeter, EmulationError, Rp2040
+from nca_hw.emulate.array import FirmwareRule
+from nca_hw.emulate.chip import EDGES, Chip, EmulationError, Meter
+from nca_hw.emulate.emulators import emulated
+from nca_hw.emulate.wire import WireEnd
 from nca_hw.firmware.build import Build
 from nca_hw.formats.files import write_whole
 from nca_hw.sim.fast_engine import FastArray
@@ -25,11 +31,12 @@ from nca_hw.sim.rules import IntegerRule, ReferenceRule
 from nca_hw.sim.scenario import Scenario
 from nca_hw.sim.simpy_engine import SimpyArray
 
-STACK_TOP = RAM + 0x40000
 STACK_WATCHED = 0x1000
-TIME_STEP_US = 20_000
-METERED_UPDATES = 8
-PLACE_OF_PORT = (6, 2)  # to the east this cell is the western neighbour, to the west the eastern
+TIME_STEP_US = 5_000
+WHOLE_UPDATES = 60  # at most, of those that are compared
+METERED_UPDATES = 40
+OWED: dict[int, tuple[int, ...]] = {0: (3, 4, 5), 1: (6,), 2: (0, 1, 7), 3: (2,)}  # places told over each edge: docs/protocol.md
+PASSED = {3: 2, 1: 2, 5: 6, 7: 6}  # whose state is passed on: the neighbour to the east or to the west
 
 
 @dataclass(frozen=True)
@@ -56,15 +63,19 @@ class Verification:
     """What was proved.
 
     Attributes:
-        cycles_per_update: mean over updates of a grown pattern that evaluate the network, Cortex-M0+ timing without wait states.
+        updates_compared: in all. whole_updates: of these, those with wires, waits, LED and service port.
+        cycles_per_update: mean over updates of a grown pattern that evaluate the network, by the processor's manual without wait states.
+        most_cycles: of the most expensive one found, among grown and random states.
         stack_bytes: high-water mark over all updates.
     """
 
     board: str
     image_sha256: str
     updates_compared: int
+    whole_updates: int
     cycles_per_update: int
     instructions_per_update: int
+    most_cycles: int
     stack_bytes: int
     frames_rejected: int
     rungs: tuple[Rung, ...]
@@ -78,7 +89,7 @@ class Verification:
 
 @dataclass
 class _Log:
-    """Updates as the chip made them: what it was and had heard before, what it sent after."""
+    """Whole updates as the chip made them: what it was and had heard before, what it sent after."""
 
     before: list[Codes] = field(default_factory=list)
     heard: list[Codes] = field(default_factory=list)
@@ -91,19 +102,24 @@ def verify(genome: Genome, made: Build, updates: int = 1000, seed: int = 0, prog
     """Prove an image.
 
     Args:
-        updates: whole updates to compare. seed: of states, frames and their damage.
+        updates: to compare. seed: of states, frames and their damage.
         progress: called with the number of updates done.
     Raises:
         EmulationError: the image stopped, or touched what it has no business with.
     """
     rng = np.random.default_rng(seed)
-    chip, log = _chip(genome, made, rng, updates, lambda i: _stimulus(rng, genome), progress)
-    chip.run()
-    before, heard, sent = np.array(log.before), np.array(log.heard), np.array(log.sent)
+    whole = min(updates, WHOLE_UPDATES)
+    chip, log = _whole(genome, made, rng, whole, progress)
+    wrong = chip.wrong_setup()
+    if wrong:
+        raise EmulationError("the image sets the chip up wrongly: " + "; ".join(wrong))
+    _check_lights(genome, made, chip, log)
+    rule = FirmwareRule(genome, made)
+    called = _called(genome, rule, rng, updates - whole, lambda n: progress(whole + n) if progress else None)
+    before, heard, got = (np.concatenate([np.array(w, np.int8).reshape(-1, *c.shape[1:]), c])
+                          for w, c in zip((log.before, log.heard, log.sent), called, strict=True))  # fmt: skip
     expected, _ = reference.wake(genome, before, heard)
     core, _ = CCell(genome).wake(before, heard)
-    _check_setup(made, chip)
-    _check_lights(genome, made, log, sent)
 
     simulated = [_simulated(rule) for rule in (ReferenceRule(genome), IntegerRule(genome))]
     fast = FastArray(SMALL, IntegerRule(genome)).run().trajectory.hexdigest()
@@ -113,36 +129,30 @@ def verify(genome: Genome, made: Build, updates: int = 1000, seed: int = 0, prog
         Rung("integer cell, C core on the host", _hash(core), _hash(core) == truth),
         Rung("simulated array, C core against reference", simulated[1][0], simulated[1][0] == simulated[0][0]),
         Rung("fast engine, trajectory against the SimPy engine", fast, fast == simulated[0][0]),
-        Rung(f"firmware image on an emulated {made.board.name}", _hash(sent), _hash(sent) == truth),
+        Rung(f"firmware image on an emulated {made.board.name}", _hash(got), _hash(got) == truth),
     )
-    meter = _metered(genome, made, *simulated[0][1:])
+    grown, most = _metered(genome, made, *simulated[0][1:])
     return Verification(
-        board=made.board.name, image_sha256=made.sha256, updates_compared=len(sent),
-        cycles_per_update=round(float(np.mean(meter.cycles))), instructions_per_update=round(float(np.mean(meter.instructions))),
-        stack_bytes=chip.stack_high_water(STACK_TOP, STACK_TOP - STACK_WATCHED), frames_rejected=log.rejected, rungs=rungs,
-        mismatch=_first_difference(expected, sent),
+        board=made.board.name, image_sha256=made.sha256, updates_compared=len(got), whole_updates=whole,
+        cycles_per_update=round(float(np.mean(grown.cycles))), instructions_per_update=round(float(np.mean(grown.instructions))),
+        most_cycles=max(*grown.cycles, *most.cycles),
+        stack_bytes=max(c.stack_high_water(c.stack_top, c.stack_top - STACK_WATCHED) for c in (chip, rule.chip)),
+        frames_rejected=log.rejected, rungs=rungs, mismatch=_first_difference(expected, got),
     )  # fmt: skip
 
 
 def write_replay(path: Path, genome: Genome, made: Build, updates: int, mismatch: Mismatch, seed: int = 0) -> None:
     """Write the stimulus of the first mismatch, .npz: state [C], neighbours [8, C], expected [C], got [C]."""
     rng = np.random.default_rng(seed)
-    chip, log = _chip(genome, made, rng, updates, lambda i: _stimulus(rng, genome), None)
-    chip.run()
+    whole = min(updates, WHOLE_UPDATES)
+    _, log = _whole(genome, made, rng, whole, None)
+    called = _called(genome, FirmwareRule(genome, made), rng, updates - whole, lambda n: None)
     i = mismatch.update
-    expected, _ = reference.wake(genome, log.before[i], log.heard[i])
+    before, heard, got = (w[i] if i < whole else c[i - whole] for w, c in zip((log.before, log.heard, log.sent), called, strict=True))
+    expected, _ = reference.wake(genome, before, heard)
     out = io.BytesIO()
-    np.savez(out, state=log.before[i], neighbours=log.heard[i], expected=expected, got=log.sent[i])
+    np.savez(out, state=before, neighbours=heard, expected=expected, got=got)
     write_whole(path, out.getvalue())
-
-
-@dataclass(frozen=True)
-class _Stimulus:
-    """What happens to the chip before an update: a state put into its RAM or None, and neighbours to be told, damaged frames among them."""
-
-    state: Codes | None
-    neighbours: dict[int, Codes]
-    damage: float
 
 
 def _codes(rng: np.random.Generator, shape: tuple[int, ...]) -> Codes:
@@ -152,73 +162,106 @@ def _codes(rng: np.random.Generator, shape: tuple[int, ...]) -> Codes:
     return np.where(rng.random(shape) < 0.1, rng.choice([-127, 0, 127], shape), codes).astype(np.int8)
 
 
-def _stimulus(rng: np.random.Generator, genome: Genome) -> _Stimulus:
-    told = rng.permutation(NEIGHBOURS)[: rng.integers(0, NEIGHBOURS + 1)]
-    state = _codes(rng, (genome.channels,)) if rng.random() < 0.5 else None
-    return _Stimulus(state, {int(place): _codes(rng, (genome.channels,)) for place in told}, damage=0.2)
+def _called(
+    genome: Genome, rule: FirmwareRule, rng: np.random.Generator, updates: int, progress: Callable[[int], None]
+) -> tuple[Codes, Codes, Codes]:
+    """Calls of the update alone: states before [n, C], neighbours [n, 8, C], states after."""
+    state, inbox = np.zeros(genome.channels, np.int8), np.zeros((NEIGHBOURS, genome.channels), np.int8)
+    before, heard = np.zeros((updates, *state.shape), np.int8), np.zeros((updates, *inbox.shape), np.int8)
+    after = np.zeros_like(before)
+    wake = rule.bind(state, inbox)
+    for i in range(updates):
+        before[i], heard[i] = _codes(rng, state.shape), _codes(rng, inbox.shape)
+        state[:], inbox[:] = before[i], heard[i]
+        wake()
+        after[i] = state
+        progress(i + 1)
+    return before, heard, after
 
 
-def _chip(
-    genome: Genome, made: Build, rng: np.random.Generator, updates: int, stimulus: Callable[[int], _Stimulus],
-    progress: Callable[[int], None] | None,
-) -> tuple[Rp2040, _Log]:  # fmt: skip
-    """A chip with the image, and what will drive it: it is run, and stops after so many updates."""
+def _whole(
+    genome: Genome, made: Build, rng: np.random.Generator, updates: int, progress: Callable[[int], None] | None
+) -> tuple[Chip, _Log]:
+    """Run a chip with the image for so many whole updates.
+
+    Before each one, some neighbours tell their states over any of the edges, one frame in five of them damaged; half of the updates start from a state
+    that is put into RAM.
+    """
     noise = np.random.default_rng(1)
-    chip = Rp2040(made.image.binary, seed_pin=made.board.seed.pin, noise=lambda: int(noise.integers(2)))
+    chip, log = emulated(made, noise=lambda: int(noise.integers(2))), _Log()
     chip.step = TIME_STEP_US
-    chip.reset()
-    log = _Log()
     state_at = next(s.address for s in made.image.symbols if s.name == "cell")  # the state comes first in it
-    neighbours = np.zeros((NEIGHBOURS, genome.channels), np.int8)
-    own = np.zeros(genome.channels, np.int8)
-    outgoing = (bytearray(), bytearray())
-    light: list[int] = []
+    own, neighbours = np.zeros(genome.channels, np.int8), np.zeros((NEIGHBOURS, genome.channels), np.int8)
     frame_bytes = len(frames.encode(0, own))
-    waiting = False
+    taken: list[tuple[int, bytes]] = []
+    chip.ends = [WireEnd(edge, frame_bytes, lambda edge, data: taken.append((edge, data))) for edge in range(EDGES)]
+    light: list[int] = []
+    reported = bytearray()
+    stage = "start"
 
     def on_idle() -> None:
-        nonlocal waiting
-        if waiting:
+        nonlocal stage
+        if stage == "hearing":
+            stage = "waiting"
             return
-        waiting = True
-        wanted = stimulus(len(log.sent))
-        if wanted.state is not None:
-            own[:] = wanted.state
+        if not reported:
+            return
+        if stage == "start":
+            _check_self_test(made, genome, bytes(reported))
+        elif len(taken) < NEIGHBOURS and len(reported) == frame_bytes:
+            return  # between two frames; one that never comes is found when the next update is reported
+        else:
+            _settle()
+            if len(log.sent) == updates:
+                chip.stop()
+                return
+        reported.clear()
+        taken.clear()
+        light.clear()
+        if rng.random() < 0.5:
+            own[:] = _codes(rng, own.shape)
             chip.write(state_at, own.tobytes())
-        for place, state in wanted.neighbours.items():
-            port = chip.ports[int(rng.integers(2))]
-            if rng.random() < wanted.damage:
-                port.extend(_damaged(rng, frames.encode(place, state)))
+        for place in rng.permutation(NEIGHBOURS)[: rng.integers(0, NEIGHBOURS + 1)]:
+            state, end = _codes(rng, own.shape), chip.ends[int(rng.integers(EDGES))]
+            assert end is not None
+            frame = frames.encode(int(place), state)
+            if rng.random() < 0.2:
+                end.give(_damaged(rng, frame))
                 log.rejected += 1
             else:
-                port.extend(frames.encode(place, state))
+                end.give(frame)
                 neighbours[place] = state
         log.before.append(own.copy())
         log.heard.append(neighbours.copy())
+        stage = "hearing"
 
-    def on_send(port: int, byte: int) -> None:
-        nonlocal waiting
-        outgoing[port].append(byte)
-        if min(map(len, outgoing)) < frame_bytes:
-            return
-        got = [frames.decode_all(bytes(data), genome.channels) for data in outgoing]
-        places = tuple(tuple(place for place, _ in sound) for sound in got)
-        if any(len(data) != frame_bytes for data in outgoing) or places != tuple((place,) for place in PLACE_OF_PORT):
-            raise EmulationError(f"update {len(log.sent)}: the image sent no sound frame: {outgoing[0].hex()}, {outgoing[1].hex()}")
-        own[:] = got[0][0][1]
+    def _settle() -> None:
+        """The update is over: what it reported, and what it told its neighbours."""
+        told = frames.decode_reports(bytes(reported), genome.channels)
+        if len(told) != 1 or told[0][0] != frames.REPORT_STATE:
+            raise EmulationError(f"update {len(log.sent)}: the service port tells {bytes(reported).hex()}, which is no report of a state")
+        own[:] = told[0][1]
+        for edge, places in OWED.items():
+            wanted = {frames.encode(p, neighbours[PASSED[p]] if p in PASSED else own) for p in places}
+            got = [data for at, data in taken if at == edge]
+            if set(got) != wanted or len(got) != len(wanted):
+                raise EmulationError(f"update {len(log.sent)}: edge {edge} was told {[d.hex() for d in got]}, not {[d.hex() for d in wanted]}")
         log.sent.append(own.copy())
         log.lights.append(tuple(light))
-        light.clear()
-        for data in outgoing:
-            data.clear()
-        waiting = False
         if progress is not None:
             progress(len(log.sent))
-        if len(log.sent) == updates:
-            chip.stop()
 
-    chip.on_idle, chip.on_send, chip.on_light = on_idle, on_send, light.append
+    chip.on_idle, chip.on_report, chip.on_light = on_idle, reported.append, light.append
+    chip.reset()
+    chip.run()
     return chip, log
+
+
+def _check_self_test(made: Build, genome: Genome, reported: bytes) -> None:
+    """The first thing that a chip reports: spec version, CRC of the image it finds in its flash, and the genome's hash."""
+    wanted = frames.self_test(made.image.binary, genome.cell_hash, genome.channels)
+    if reported != wanted:
+        raise EmulationError(f"the self-test tells {reported.hex()}, not {wanted.hex()}")
 
 
 def _damaged(rng: np.random.Generator, frame: bytes) -> bytes:
@@ -239,58 +282,38 @@ def _simulated(rule: IntegerRule) -> tuple[str, Codes, Codes]:
     return digest, np.array([cell.state for cell in array.cells]), np.array([cell.inbox for cell in array.cells])
 
 
-def _metered(genome: Genome, made: Build, states: Codes, heard: Codes) -> CycleMeter:
-    """Cycles of updates that evaluate the network, in a pattern that grows."""
+def _metered(genome: Genome, made: Build, states: Codes, heard: Codes) -> tuple[Meter, Meter]:
+    """Cycles of updates that evaluate the network: in a pattern that grows, and of random states and extremes."""
     _, evaluated = reference.wake(genome, states, heard)
     chosen = np.flatnonzero(evaluated)
     if chosen.size == 0:
         chosen = np.arange(len(states))
     chosen = chosen[np.linspace(0, chosen.size - 1, METERED_UPDATES).astype(int)]
-
-    def stimulus(i: int) -> _Stimulus:
-        cell = chosen[i]
-        return _Stimulus(states[cell], dict(enumerate(heard[cell])), damage=0)
-
-    chip, _ = _chip(genome, made, np.random.default_rng(0), METERED_UPDATES, stimulus, None)
-    address = next(s.address for s in made.image.symbols if s.name == "nca_cell_wake")
-    meter = CycleMeter(made.image.binary, address)
-    chip.count_cycles(meter)
-    chip.run()
-    return meter
-
-
-def _check_setup(made: Build, chip: Rp2040) -> None:
-    """What the firmware wrote into the chip's registers: baud rates within 1%, pins in their functions, blocks out of reset."""
-    board = made.board
-    wrong = []
-    for uart in UART:
-        divisor = (chip.register(uart + 0x24) or 0) + (chip.register(uart + 0x28) or 0) / 64
-        baud = CRYSTAL_HZ / (16 * divisor) if divisor else 0
-        if abs(baud / board.links.baud - 1) > 0.01:
-            wrong.append(f"UART at {uart:#x} runs at {baud:.0f} baud, not {board.links.baud}")
-    links = board.links
-    functions = {links.east.tx: 2, links.east.rx: 2, links.west.tx: 2, links.west.rx: 2, board.led.pin: 1}  # UART, SPI
-    for pin, function in functions.items():
-        found = chip.register(IO_BANK0 + 4 + 8 * pin)
-        if found != function:
-            wrong.append(f"pin {pin} has function {found}, not {function}")
-    needed = 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 16 | 1 << 21 | 1 << 22 | 1 << 23  # IO, pads (QSPI's too), SPI0, timer, UARTs
-    if (chip.register(RESETS) or 0) & needed:
-        wrong.append(f"blocks are held in reset: {(chip.register(RESETS) or 0) & needed:#x}")
-    if chip.register(WATCHDOG_TICK) != 1 << 9 | CRYSTAL_HZ // 1_000_000:
-        wrong.append("the timer does not count microseconds")
-    if wrong:
-        raise EmulationError("the image sets the chip up wrongly: " + "; ".join(wrong))
+    rng = np.random.default_rng(0)
+    wild_states, wild_heard = rng.integers(-127, 128, (METERED_UPDATES, genome.channels)), rng.integers(-127, 128, (METERED_UPDATES, *heard.shape[1:]))
+    wild_states[:, genome.alpha] = np.abs(wild_states[:, genome.alpha]) | 64
+    meters = []
+    for own, around in ((states[chosen], heard[chosen]), (wild_states.astype(np.int8), wild_heard.astype(np.int8))):
+        rule = FirmwareRule(genome, made, metered=True)
+        assert rule.meter is not None
+        rule.meter.cycles.clear()
+        rule.meter.instructions.clear()
+        meters.append(rule.meter)
+        state, inbox = np.zeros(genome.channels, np.int8), np.zeros((NEIGHBOURS, genome.channels), np.int8)
+        wake = rule.bind(state, inbox)
+        for s, h in zip(own, around, strict=True):
+            state[:], inbox[:] = s, h
+            wake()
+    return meters[0], meters[1]
 
 
-def _check_lights(genome: Genome, made: Build, log: _Log, states: Codes) -> None:
-    """The LED's bits after every update, green, red, blue: four SPI bits a bit, squared brightness, capped. Source: docs/firmware.md."""
+def _check_lights(genome: Genome, made: Build, chip: Chip, log: _Log) -> None:
+    """What the LED was told after every update, green, red, blue: squared brightness, capped. Source: docs/firmware.md."""
     channels = [min(c, genome.channels - 1) for c in (1, 0, 2)]
-    wanted = led_duty(reference.val(genome, states[:, channels]), made.board.led.brightness)
+    wanted = led_duty(reference.val(genome, np.array(log.sent)[:, channels]), made.board.led.brightness)
     for update, (light, colours) in enumerate(zip(log.lights, wanted, strict=True)):
-        bits = "".join(f"{word:016b}" for word in light)
-        told = "".join({"1000": "0", "1100": "1"}.get(bits[i : i + 4], "?") for i in range(0, len(bits), 4))
-        if told != "".join(f"{colour:08b}" for colour in colours):
+        told = chip.light(light)
+        if told != colours.tolist():
             raise EmulationError(f"update {update}: the LED was told {told}, expected green, red, blue {colours.tolist()}")
 
 

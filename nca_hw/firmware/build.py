@@ -10,21 +10,27 @@ from typing import Any
 
 from nca_hw.core.genome import Genome
 from nca_hw.errors import LimitMissed
-from nca_hw.firmware import render, toolchain
-from nca_hw.firmware.image import FLASH, Image, read_image
+from nca_hw.firmware import render
+from nca_hw.firmware.families import family
+from nca_hw.firmware.image import Image, read_image
 from nca_hw.formats.boards import Board
 from nca_hw.formats.files import make_folder, write_whole
-from nca_hw.formats.uf2 import to_uf2
 
 NAME = "nca-hw"
 
 
 @dataclass(frozen=True)
 class Build:
-    """An image for a board, and the files around it: path below the folder to bytes."""
+    """An image for a board.
+
+    Attributes:
+        stack: worst case, bytes, bound from the image; None where it is only measured, by verify.
+        files: around the image, path below the folder to bytes.
+    """
 
     board: Board
     image: Image
+    stack: int | None
     files: dict[str, bytes]
 
     @property
@@ -42,7 +48,7 @@ class Build:
             "cell_ram_bytes": self.image.cell_ram,
             "cell_ram_budget": self.board.budget.cell_ram,
             "static_ram_bytes": self.image.static_ram,
-            "stack_bytes": self.image.stack,
+            "stack_bytes": self.stack,
             "image_sha256": self.sha256,
         }
 
@@ -54,34 +60,36 @@ def build(genome: Genome, board: Board) -> Build:
         LimitMissed: the image is over a budget; says by how many bytes.
         ToolMissing: the compiler is not installed.
     """
-    texts = render.sources(genome, board)
+    chips = family(board.family)
+    texts, compiled = render.sources(genome, board)
     with tempfile.TemporaryDirectory(prefix="nca-hw-") as folder:
         for name, text in texts.items():
             (Path(folder) / name).write_text(text)
-        toolchain.compile_and_link(Path(folder), render.COMPILED, board.family)
-        image = read_image((Path(folder) / f"{NAME}.elf").read_bytes())
+        chips.compile_and_link(Path(folder), compiled, f"{NAME}.elf")
+        image = read_image(chips.seal((Path(folder) / f"{NAME}.elf").read_bytes()), chips.flash)
+    stack = chips.stack(image.binary, image.symbols) if chips.stack else None
     over = [
         f"{what} {used} B, {used - limit} B over the budget of {limit} B"
         for what, used, limit in (
             ("ROM", len(image.binary), board.budget.rom), ("cell RAM", image.cell_ram, board.budget.cell_ram),
-            ("flash", len(image.binary), board.memory.flash), ("static RAM and stack", image.static_ram + image.stack, board.memory.ram),
+            ("flash", len(image.binary), board.memory.flash), ("static RAM and stack", image.static_ram + (stack or 0), board.memory.ram),
         ) if used > limit
     ]  # fmt: skip
     if over:
         parts = ", ".join(f"{part} {size}" for part, size in image.parts.items())
         told = f"the image for {board.name} does not fit: {'; '.join(over)} (ROM: {parts})"
         raise LimitMissed(told, cure="Train or choose a smaller genome.")
-    made = Build(board, image, {})
+    made = Build(board, image, stack, {})
     files = {
         f"{NAME}.elf": image.elf,
         f"{NAME}.bin": image.binary,
-        f"{NAME}.uf2": to_uf2(image.binary, FLASH),
+        **chips.containers(image.binary),
         f"{NAME}.map": _map(image).encode(),
         "size.json": render.size_json(made.sizes()).encode(),
         **{f"platformio/src/{name}": text.encode() for name, text in texts.items()},
         **{f"platformio/{name}": text.encode() for name, text in render.project(board).items()},
     }
-    return Build(board, image, files)
+    return Build(board, image, stack, files)
 
 
 def write(made: Build, folder: Path) -> list[Path]:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from nca_hw import __version__
+from nca_hw.core import frames
 from nca_hw.core.genome import Genome, Kernel
 from nca_hw.core.reference import SEED_QUIET
+from nca_hw.firmware.families import family
 from nca_hw.formats.boards import Board
 
-CORE = ("cell.h", "cell.c", "link.h", "link.c", "board.h")
-COMPILED = ("boot2.S", "start.c", "board.c", "main.c", "cell.c", "link.c", "genome.c")
+CORE = ("cell.h", "cell.c", "link.h", "link.c", "wire.h", "wire.c", "board.h")
 
 
 def state_in_perception(genome: Genome) -> bool:
@@ -23,8 +24,8 @@ def state_in_perception(genome: Genome) -> bool:
     return genome.kernels[0] is Kernel.IDENTITY and Kernel.LAPLACIAN not in genome.kernels
 
 
-def sources(genome: Genome, board: Board) -> dict[str, str]:
-    """All sources of an image, name to text: the core unchanged, the rest rendered."""
+def sources(genome: Genome, board: Board) -> tuple[dict[str, str], tuple[str, ...]]:
+    """All sources of an image, name to text, the core unchanged, the rest rendered; and the names of those that are compiled."""
     import jinja2
 
     folder = Path(str(resources.files("nca_hw.firmware_templates")))
@@ -36,9 +37,8 @@ def sources(genome: Genome, board: Board) -> dict[str, str]:
     def render(name: str, **holes: Any) -> str:
         return environment.get_template(name).render(version=__version__, hash=genome.cell_hash, board=board.name, **holes)
 
-    family = board.family
+    chips = family(board.family)
     texts = {name: (folder / "core" / name).read_text() for name in CORE}
-    texts |= {name: (folder / family / name).read_text() for name in ("boot2.S", "start.c")}
     tables = _tables(genome)
     texts["genome.h"] = render(
         "genome.h.j2", channels=genome.channels, hidden=genome.hidden, kernels=len(genome.kernels), perception=genome.perception,
@@ -47,17 +47,16 @@ def sources(genome: Genome, board: Board) -> dict[str, str]:
     )  # fmt: skip
     texts["genome.c"] = render("genome.c.j2", tables=tables)
     texts["main.c"] = render(
-        "main.c.j2", seed_quiet=SEED_QUIET, interval_us=board.interval_us, brightness=board.led.brightness, seed=genome.seed.tolist(),
+        "main.c.j2", seed_quiet=SEED_QUIET, interval=round(board.interval_us * chips.ticks_per_second / 1e6), brightness=board.led.brightness, seed=genome.seed.tolist(),
+        about=frames.about(genome.cell_hash, genome.channels),
         lights=[min(channel, genome.channels - 1) for channel in (1, 0, 2)],  # a WS2812 wants green, red, blue
         state_in_perception=state_in_perception(genome),
     )  # fmt: skip
-    links = board.links
-    uart_pins = [pin for port in (links.east, links.west) for pin in (port.tx, port.rx)]
-    texts["board.c"] = render(
-        f"{family}/board.c.j2", baud=links.baud, uart_pins=uart_pins, led_pin=board.led.pin, seed_pin=board.seed.pin
-    )  # fmt: skip
-    texts["image.ld"] = render(f"{family}/image.ld.j2", flash=board.memory.flash)
-    return texts
+    for name in (*chips.sources, chips.linker_script):
+        path = f"{chips.name}/{name}"
+        texts[name.removesuffix(".j2")] = render(path, **chips.holes(board)) if name.endswith(".j2") else (folder / path).read_text()
+    compiled = (*(name.removesuffix(".j2") for name in chips.sources), "main.c", "cell.c", "link.c", "wire.c", "genome.c")
+    return texts, compiled
 
 
 def project(board: Board) -> dict[str, str]:

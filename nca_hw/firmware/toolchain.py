@@ -1,37 +1,62 @@
-"""The compiler that comes with pip: clang and lld inside ziglang. The same sources give the same bytes on every machine."""
+"""Compilers. The default is the clang that comes with pip (ziglang): the same sources give the same bytes on every machine."""
 
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nca_hw.errors import NcaHwError, ToolMissing
 
-FLAGS = {
-    "rp2040": ("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m0plus"),
-}
+Compile = Callable[[Path, tuple[str, ...], str], None]  # folder with all sources, what to compile, the ELF to write
+
+WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
 COMMON = (
-    "-std=c99", "-Oz", "-Xclang", "-Oz", "-flto", "-g1", "-fdebug-compilation-dir=.",  # symbols, and no path
-    "-ffreestanding", "-fno-builtin", "-fno-stack-protector", "-fno-sanitize=all", "-fomit-frame-pointer",
-    "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-ffunction-sections", "-fdata-sections",
-    "-Wall", "-Wextra", "-Wconversion", "-Werror",
+    "-std=c99", "-ffreestanding", "-fno-builtin", "-fomit-frame-pointer", "-ffunction-sections", "-fdata-sections", "-flto", "-g1",
+    "-fdebug-compilation-dir=.",  # symbols, and no path
 )  # fmt: skip
+CLANG = (
+    *COMMON, "-Oz", "-Xclang", "-Oz", "-fno-stack-protector", "-fno-sanitize=all", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables",
+)  # fmt: skip
+LINK = ("-nostdlib", "-Wl,-T,image.ld", "-Wl,--gc-sections", "-Wl,--build-id=none")
 
 
-def compile_and_link(folder: Path, compiled: Sequence[str], family: str, elf: str = "nca-hw.elf") -> None:
-    """Compile the sources of a folder into one ELF, by their bare names, so that no path enters the image.
+def clang(*target: str) -> Compile:
+    """The compiler inside ziglang, for a target.
 
-    Raises:
+    Raises (when it compiles):
         ToolMissing: ziglang is not installed.
         NcaHwError: the compiler refuses the sources.
     """
-    if importlib.util.find_spec("ziglang") is None:
-        raise ToolMissing("the compiler (ziglang) is not installed", cure="pip install ziglang==0.17.1")
-    command = [sys.executable, "-m", "ziglang", "cc", *FLAGS[family], *COMMON, "-nostdlib", "-Wl,-T,image.ld", "-Wl,--gc-sections",
-               "-Wl,--build-id=none", "-o", elf, *compiled]  # fmt: skip
+
+    def compile_and_link(folder: Path, compiled: tuple[str, ...], elf: str) -> None:
+        if importlib.util.find_spec("ziglang") is None:
+            raise ToolMissing("the compiler (ziglang) is not installed", cure="pip install ziglang==0.17.1")
+        _run([sys.executable, "-m", "ziglang", "cc", *target, *CLANG, *WARNINGS, *LINK, "-o", elf, *compiled], folder, elf)
+
+    return compile_and_link
+
+
+def gcc(program: str, package: str, *flags: str) -> Compile:
+    """A GCC of the system, for a target. By their bare names sources leave no path in the image.
+
+    Raises (when it compiles):
+        ToolMissing: it is not installed.
+        NcaHwError: the compiler refuses the sources.
+    """
+
+    def compile_and_link(folder: Path, compiled: tuple[str, ...], elf: str) -> None:
+        if shutil.which(program) is None:
+            raise ToolMissing(f"the compiler ({program}) is not installed", cure=f"apt-get install --no-install-recommends {package}")
+        _run([program, *flags, *WARNINGS, *LINK, "-o", elf, *compiled], folder, elf)
+
+    return compile_and_link
+
+
+def _run(command: Sequence[str], folder: Path, elf: str) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0 or not (folder / elf).is_file():
         said = (done.stderr or done.stdout).strip()

@@ -12,14 +12,13 @@ from pydantic import Field
 
 from nca_hw.errors import NcaHwError
 from nca_hw.formats import toml_file
+from nca_hw.formats.chips import CHIPS, Chip
 from nca_hw.formats.toml_file import Strict, TomlFile
 from nca_hw.formats.words import did_you_mean
 
-Pin = Annotated[int, Field(ge=0, le=29)]
-# RP2040 datasheet, table 2: pins of UART0 (east) and UART1 (west), tx and rx, and of the SPI0 output that drives the LED.
-UART_PINS = {"east": {(0, 1), (12, 13), (16, 17), (28, 29)}, "west": {(4, 5), (8, 9), (20, 21), (24, 25)}}
-LED_PINS = (3, 7, 19, 23)
-CRYSTAL_HZ = 12_000_000  # the firmware of the family runs from the crystal, no PLL
+Pin = Annotated[str, Field(pattern=r"^[A-Z]{2}[0-9]{1,2}$")]
+Pair = Annotated[tuple[Pin, Pin], Field(strict=False)]
+SIDES = ("north", "east", "south", "west")
 
 
 class Memory(Strict):
@@ -44,23 +43,23 @@ class Led(Strict):
     brightness: Annotated[int, Field(ge=1, le=256)]
 
 
-class Port(Strict):
-    """Pins of one link."""
+class Edges(Strict):
+    """The two wires of every edge, wire 0 first; a neighbour's wires are connected number to number."""
 
-    tx: Pin
-    rx: Pin
+    north: Pair
+    east: Pair
+    south: Pair
+    west: Pair
 
 
-class Links(Strict):
-    """The links of a cell: the two hardware UARTs run east and west."""
+class Service(Strict):
+    """The service port: an output of 115,200 baud, 8N1, that tells how the cell is."""
 
-    baud: Annotated[int, Field(ge=9600, le=1_000_000)]
-    east: Port
-    west: Port
+    pin: Pin
 
 
 class Seed(Strict):
-    """The strap that makes a cell the seed: the pin, held low at power-on."""
+    """The strap that makes a cell the seed at power-on: docs/firmware.md tells for each family to what level the pin is held."""
 
     pin: Pin
 
@@ -94,21 +93,34 @@ class Board(Strict):
 
     name: str
     title: Annotated[str, Field(pattern=r"^[ -~]{1,80}$")]
-    family: Literal["rp2040"]
+    family: Annotated[str, Field(pattern=r"^[a-z0-9]{1,16}$")]
     status: Literal["compiled", "emulated", "flashed"]
     interval_us: Annotated[int, Field(ge=10_000, le=1 << 20)]
     memory: Memory
     budget: Budget
     led: Led
-    links: Links
+    edges: Edges
+    service: Service
     seed: Seed
     power: Power
 
-    def pins(self) -> dict[str, int]:
-        """What every pin is for: purpose to number."""
-        links = {f"links.{side}": getattr(self.links, side) for side in ("east", "west")}
-        used = {f"{where}.{end}": getattr(port, end) for where, port in links.items() for end in ("tx", "rx")}
-        return {**used, "led.pin": self.led.pin, "seed.pin": self.seed.pin}
+    @property
+    def chip(self) -> Chip:
+        """The family's pins and peripherals."""
+        return CHIPS[self.family]
+
+    def pins(self) -> dict[str, str]:
+        """What every pin is for: purpose to name."""
+        wires = {f"edges.{side}.{n}": pin for side in SIDES for n, pin in enumerate(getattr(self.edges, side))}
+        return {**wires, "led.pin": self.led.pin, "service.pin": self.service.pin, "seed.pin": self.seed.pin}
+
+    def wires(self) -> list[int]:
+        """Pin numbers of all wires, north to west, wire 0 first."""
+        return [self.chip.pins[pin] for side in SIDES for pin in getattr(self.edges, side)]
+
+    def pin(self, name: str) -> int:
+        """The firmware's number of a pin."""
+        return self.chip.pins[name]
 
 
 def bundled_boards() -> dict[str, Path]:
@@ -148,22 +160,31 @@ def parse(file: TomlFile, name: str) -> Board:
 
 
 def _clashes(file: TomlFile, board: Board) -> Iterator[str]:
-    owner: dict[int, str] = {}
+    if board.family not in CHIPS:
+        yield file.mistake(("family",), f"there is no family {board.family!r}. Known: {', '.join(CHIPS)}")
+        return
+    chip = board.chip
+    owner: dict[str, str] = {}
     for purpose, pin in board.pins().items():
-        if pin in owner:
-            yield file.mistake(tuple(purpose.split(".")), f"pin {pin} is {owner[pin]} already")
+        place = tuple(purpose.split(".")[:2])
+        if pin not in chip.pins:
+            yield file.mistake(place, f"the chip has no pin {pin}")
+        elif pin in owner:
+            yield file.mistake(place, f"pin {pin} is {owner[pin]} already")
         owner.setdefault(pin, purpose)
-    if board.led.pin not in LED_PINS:
-        yield file.mistake(("led", "pin"), f"pin {board.led.pin} is no SPI0 output; those are {', '.join(map(str, LED_PINS))}")
+    for place, pin, allowed, why in (
+        (("led", "pin"), board.led.pin, chip.led, chip.led_why), (("service", "pin"), board.service.pin, chip.service, chip.service_why),
+    ):  # fmt: skip
+        if pin in chip.pins and pin not in allowed:
+            yield file.mistake(place, f"pin {pin} is no {why}; those are {', '.join(sorted(allowed, key=chip.pins.__getitem__))}")
+    for side in SIDES:
+        pair = [chip.pins.get(pin) for pin in getattr(board.edges, side)]
+        if chip.neighbouring_wires and None not in pair and pair[1] != pair[0] + 1:  # type: ignore[operator]
+            yield file.mistake(("edges", side), "the two wires must be neighbouring pins, the lower one first")
     power = board.power
-    if power.clock_hz != CRYSTAL_HZ:
-        yield file.mistake(("power", "clock_hz"), f"is {power.clock_hz}; the firmware runs from the crystal, at {CRYSTAL_HZ}")
+    if power.clock_hz != chip.clock_hz:
+        yield file.mistake(("power", "clock_hz"), f"is {power.clock_hz}; the firmware runs at {chip.clock_hz}")
     if power.chip_waiting_ma > power.chip_computing_ma:
         yield file.mistake(("power", "chip_waiting_ma"), "is more than chip_computing_ma; waiting takes no more than computing")
     if power.cycles_skipped > power.cycles_evaluated:
         yield file.mistake(("power", "cycles_skipped"), "is more than cycles_evaluated, which do all of that and more")
-    for side, allowed in UART_PINS.items():
-        port = getattr(board.links, side)
-        if (port.tx, port.rx) not in allowed:
-            pairs = ", ".join(f"{tx}/{rx}" for tx, rx in sorted(allowed))
-            yield file.mistake(("links", side, "tx"), f"tx/rx are {port.tx}/{port.rx}; its UART is on {pairs}")

@@ -353,20 +353,17 @@ static int flip(nca_engine *e, uint32_t number, uint32_t frame, int8_t *code)
             break;
         }
         if (flips == 0) {
-            nca_host_send(genome, e->place[frame], code, wire);
+            nca_host_send(genome, NCA_LINK_STATE | e->place[frame], code, wire);
         }
         wire[(at - 1) / 8] ^= (uint8_t)(1u << (at - 1) % 8);
     }
     if (flips == 0) {
         return 0;
     }
-    nca_link_rx rx = { 0, 0, 0 };
     int8_t payload[NCA_CHANNELS_MAX];
-    for (uint32_t i = 0; i < genome->channels + 5u; i++) {
-        if (nca_link_receive(genome, &rx, payload, wire[i]) != 0 && rx.place == e->place[frame]) {
-            memcpy(code, payload, genome->channels);
-            return 2;
-        }
+    if (nca_host_receive(genome, wire, genome->channels + 5u, payload) == (NCA_LINK_STATE | e->place[frame])) {
+        memcpy(code, payload, genome->channels);
+        return 2;
     }
     return 1;
 }

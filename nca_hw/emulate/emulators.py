@@ -1,0 +1,35 @@
+"""The emulated chips, by family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from nca_hw.emulate.chip import Chip
+from nca_hw.emulate.rp2040 import Rp2040
+from nca_hw.errors import NcaHwError
+from nca_hw.firmware.build import Build
+from nca_hw.formats.boards import Board
+
+
+class Emulator(Protocol):
+    """Makes a chip with an image in its flash."""
+
+    def __call__(self, flash: bytes, board: Board, *, is_seed: bool = False, noise: Callable[[], int] = lambda: 1) -> Chip:
+        """A chip before its reset. `is_seed`: its strap is set. `noise`: its source of random bits."""
+        ...
+
+
+EMULATORS: dict[str, Emulator] = {"rp2040": Rp2040}
+
+
+def emulated(made: Build, *, is_seed: bool = False, noise: Callable[[], int] = lambda: 1) -> Chip:
+    """A chip of the board's family that holds the image.
+
+    Raises:
+        NcaHwError: nobody has written an emulator for the family.
+    """
+    family = made.board.family
+    if family not in EMULATORS:
+        raise NcaHwError(f"there is no emulator of the family {family!r}", cure=f"There are some of: {', '.join(EMULATORS)}.")
+    return EMULATORS[family](made.image.binary, made.board, is_seed=is_seed, noise=noise)

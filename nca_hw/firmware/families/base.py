@@ -1,0 +1,44 @@
+"""What a family of chips declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nca_hw.firmware.image import Symbol
+from nca_hw.formats.boards import Board
+
+
+def untouched(elf: bytes) -> bytes:
+    """An ELF as the linker left it."""
+    return elf
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of chips.
+
+    Attributes:
+        name: also of its folder in firmware_templates.
+        flash: address of the image's first byte.
+        ticks_per_second: of the board's alarm.
+        sources: files of its folder, compiled as they are or, with .j2, rendered. linker_script: one more.
+        holes: what its templates are rendered with.
+        compile_and_link: the folder with all sources, what to compile, the ELF to write.
+        seal: the last touch on an ELF, a checksum for example.
+        stack: the worst case, bytes, bound from the image alone; None where only a watermark is known.
+        containers: files for flashing, name to bytes, from the image.
+    """
+
+    name: str
+    flash: int
+    ticks_per_second: int
+    sources: tuple[str, ...]
+    linker_script: str
+    holes: Callable[[Board], Mapping[str, Any]]
+    compile_and_link: Callable[[Path, tuple[str, ...], str], None]
+    containers: Callable[[bytes], Mapping[str, bytes]]
+    seal: Callable[[bytes], bytes] = untouched
+    stack: Callable[[bytes, list[Symbol]], int] | None = None

@@ -1,0 +1,50 @@
+"""RP2040: a Cortex-M0+ that runs in place from a flash chip, behind a boot block of 256 bytes that the boot ROM checks."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+from elftools.elf.elffile import ELFFile
+
+from nca_hw.firmware import toolchain
+from nca_hw.firmware.armv6m import stack_bound
+from nca_hw.firmware.families.base import Family
+from nca_hw.formats.boards import Board
+from nca_hw.formats.uf2 import to_uf2
+
+FLASH = 0x10000000
+BOOT2 = 256
+
+
+def boot_crc(block: bytes) -> int:
+    """CRC that the boot ROM computes over the first 252 bytes: polynomial 04C11DB7h, from all ones. Source: RP2040 datasheet 2.8.1.3.1."""
+    crc = 0xFFFFFFFF
+    for byte in block:
+        crc ^= byte << 24
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x04C11DB7 if crc & 0x80000000 else crc << 1) & 0xFFFFFFFF
+    return crc
+
+
+def seal(elf: bytes) -> bytes:
+    """Write the boot block's CRC into an ELF as the linker left it."""
+    patched = bytearray(elf)
+    offset = ELFFile(io.BytesIO(elf)).get_section_by_name(".boot2")["sh_offset"]
+    struct.pack_into("<I", patched, offset + BOOT2 - 4, boot_crc(elf[offset : offset + BOOT2 - 4]))
+    return bytes(patched)
+
+
+def holes(board: Board) -> dict[str, int | list[int]]:
+    """Pins by number."""
+    return {
+        "wires": board.wires(), "led_pin": board.pin(board.led.pin), "service_pin": board.pin(board.service.pin),
+        "seed_pin": board.pin(board.seed.pin), "flash": board.memory.flash,
+    }  # fmt: skip
+
+
+RP2040 = Family(
+    name="rp2040", flash=FLASH, ticks_per_second=1_000_000, sources=("boot2.S", "start.c", "board.c.j2"), linker_script="image.ld.j2",
+    holes=holes, compile_and_link=toolchain.clang("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m0plus"), seal=seal,
+    stack=lambda binary, symbols: stack_bound(binary, FLASH, symbols, "reset"), containers=lambda image: {"nca-hw.uf2": to_uf2(image, FLASH)},
+)  # fmt: skip

@@ -1,0 +1,39 @@
+"""What a board file is checked against: the pins and peripherals of the chips that firmware is written for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A family of chips, as far as boards differ in it.
+
+    Attributes:
+        pins: names to numbers, as the firmware numbers them. led: pins that can drive the LED, and why only those. service: pins that can be the
+            service port's output. clock_hz: the processor's clock in this firmware.
+        neighbouring_wires: the two wires of an edge must be neighbouring pins, wire 0 the lower.
+    """
+
+    pins: Mapping[str, int]
+    led: frozenset[str]
+    led_why: str
+    service: frozenset[str]
+    service_why: str
+    clock_hz: int
+    neighbouring_wires: bool = True
+
+
+def _named(form: str, numbers: range) -> dict[str, int]:
+    return {form.format(n): n for n in numbers}
+
+
+CHIPS: dict[str, Chip] = {
+    "rp2040": Chip(
+        pins=_named("GP{}", range(30)),
+        led=frozenset({"GP3", "GP7", "GP19", "GP23"}), led_why="SPI0 output",  # RP2040 datasheet, table 2
+        service=frozenset({"GP0", "GP12", "GP16", "GP28"}), service_why="UART0 output",  # the same
+        clock_hz=12_000_000,  # the crystal, no PLL
+    ),
+}  # fmt: skip
