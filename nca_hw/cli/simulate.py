@@ -223,7 +223,7 @@ def _simulate(job: _Job, options: dict[str, Any], *, as_json: bool) -> None:
     if energy.busy > 1:
         common.say(f"{board.name} can't keep up: its chips would have to compute {energy.busy:.1f} times as fast.")
     document: dict[str, Any] = {
-        **job.inputs(), **summary(result, board.links.baud), "energy": {"board": board.name, **asdict(energy)}, "report": str(job.folder),
+        **job.inputs(), **summary(result), "energy": {"board": board.name, **asdict(energy)}, "report": str(job.folder),
         "trace": None if options["trace"] is None else str(options["trace"]), "replay": common.replay(), "versions": common.versions(),
     }  # fmt: skip
     pictures = {}

@@ -40,8 +40,7 @@ def decode_reports(data: bytes, channels: int) -> list[tuple[int, Codes]]:
 
 
 def about(cell_hash: str, channels: int) -> list[int]:
-    """What a self-test holds beside the image's CRC, C bytes of 7 bits: spec version, 0, 0, 0, and the first 84 bits of the genome's hash, the lowest
-    first."""
+    """What a self-test holds beside the image's CRC, C bytes of 7 bits: spec version, 0, 0, 0, bits of the genome's hash, lowest first."""
     number = int(cell_hash, 16) >> (4 * len(cell_hash) - HASH_BITS)
     return [SPEC_VERSION, 0, 0, 0, *(number >> k & 0x7F for k in range(0, HASH_BITS, 7))][:channels]
 

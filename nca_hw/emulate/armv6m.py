@@ -1,4 +1,4 @@
-"""Cycles of a Cortex-M0+ with single-cycle multiplier and single-cycle I/O (ARM DDI 0484C, table 3-1); no wait states of flash or its cache."""
+"""Cycles of a Cortex-M0+ with single-cycle multiplier and single-cycle I/O (ARM DDI 0484C, table 3-1); flash has no wait states."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nca_hw.core.genome import CODE_MAX, NEIGHBOURS, Genome
-from nca_hw.emulate.chip import Chip, Meter
+from nca_hw.emulate.chip import Chip
 from nca_hw.emulate.emulators import emulated
 from nca_hw.firmware.build import Build
 from nca_hw.firmware.image import CELL_SYMBOL

@@ -1,7 +1,7 @@
 """A chip on unicorn, whatever its instruction set: memory, runs, calls that are repeated, and what a harness may look at.
 
-Every access outside its memory and outside the registers that a family models is an error. Time does not flow by itself: it advances whenever the
-firmware looks at the time and nothing is going on at its wires.
+Every access outside its memory and outside the registers that a family models is an error. Time does not flow by itself: it advances
+whenever the firmware looks at the time and nothing is going on at its wires.
 """
 
 from __future__ import annotations
@@ -131,7 +131,10 @@ class Chip:
         return len(below) - untouched
 
     def on_every_instruction(self, step: Callable[[Any, int, int, Any], None]) -> None:
-        """Let somebody see every instruction, with (unicorn, address, size, None): slow. Only before the first run: unicorn keeps what it has translated."""
+        """Let somebody see every instruction, with (unicorn, address, size, None): slow.
+
+        Only before the first run: unicorn keeps what it has translated.
+        """
         self._mu.hook_add(unicorn.UC_HOOK_CODE, step)
 
     def register(self, address: int) -> int | None:
@@ -141,7 +144,11 @@ class Chip:
     def look_at_time(self) -> int:
         """The time, for a family's timer: it goes on while nothing goes on at the wires."""
         if not self._is_at_wires():
-            self.on_idle()
+            try:
+                self.on_idle()
+            except EmulationError as error:  # raised once the emulator has stopped: it may not pass through it
+                self._fault = str(error)
+                self._mu.emu_stop()
             if not self._is_at_wires():
                 self.now += self.step
         return self.now

@@ -77,7 +77,7 @@ class Rp2040(Chip):
         return meter
 
     def wrong_setup(self) -> list[str]:
-        """What the firmware should have written into registers and did not: baud rate, functions of pins and their pads, blocks out of reset."""
+        """See Chip: baud rate, functions of pins and their pads, blocks out of reset, watchdog."""
         wrong, board = [], self._board
         divisor = (self.register(UART0 + 0x24) or 0) + (self.register(UART0 + 0x28) or 0) / 64
         baud = CRYSTAL_HZ / (16 * divisor) if divisor else 0

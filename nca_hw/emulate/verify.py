@@ -1,7 +1,7 @@
 """The proof of an image: it runs, unmodified, on an emulated chip, and every update is compared, byte for byte, with the NumPy reference.
 
-Some updates are whole: the chip hears neighbours over its wires, waits, updates, tells its LED and its service port, and gives its state and those
-that it passes on to its neighbours. The others are calls of the update alone, with states and neighbours put into RAM: they are many.
+Some updates are whole: the chip hears neighbours over its wires, waits, updates, tells its LED and its service port, and gives its state
+and those that it passes on to its neighbours. The others, the many, are calls of the update alone, with states and neighbours put into RAM.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from nca_hw.sim.simpy_engine import SimpyArray
 STACK_WATCHED = 0x1000
 TIME_STEP_US = 5_000
 WHOLE_UPDATES = 60  # at most, of those that are compared
-METERED_UPDATES = 40
+METERED_UPDATES = 12
 OWED: dict[int, tuple[int, ...]] = {0: (3, 4, 5), 1: (6,), 2: (0, 1, 7), 3: (2,)}  # places told over each edge: docs/protocol.md
 PASSED = {3: 2, 1: 2, 5: 6, 7: 6}  # whose state is passed on: the neighbour to the east or to the west
 
@@ -98,21 +98,21 @@ class _Log:
     rejected: int = 0
 
 
-def verify(genome: Genome, made: Build, updates: int = 1000, seed: int = 0, progress: Callable[[int], None] | None = None) -> Verification:
+def verify(
+    genome: Genome, made: Build, updates: int = 1000, seed: int = 0, progress: Callable[[int], None] | None = None,
+    whole: int = WHOLE_UPDATES,
+) -> Verification:  # fmt: skip
     """Prove an image.
 
     Args:
-        updates: to compare. seed: of states, frames and their damage.
+        updates: to compare. seed: of states, frames and their damage. whole: how many of the updates are whole ones.
         progress: called with the number of updates done.
     Raises:
         EmulationError: the image stopped, or touched what it has no business with.
     """
     rng = np.random.default_rng(seed)
-    whole = min(updates, WHOLE_UPDATES)
+    whole = min(updates, whole)
     chip, log = _whole(genome, made, rng, whole, progress)
-    wrong = chip.wrong_setup()
-    if wrong:
-        raise EmulationError("the image sets the chip up wrongly: " + "; ".join(wrong))
     _check_lights(genome, made, chip, log)
     rule = FirmwareRule(genome, made)
     called = _called(genome, rule, rng, updates - whole, lambda n: progress(whole + n) if progress else None)
@@ -184,8 +184,8 @@ def _whole(
 ) -> tuple[Chip, _Log]:
     """Run a chip with the image for so many whole updates.
 
-    Before each one, some neighbours tell their states over any of the edges, one frame in five of them damaged; half of the updates start from a state
-    that is put into RAM.
+    Before each one, some neighbours tell their states over any of the edges, one frame in five of them damaged; half of the updates start
+    from a state that is put into RAM.
     """
     noise = np.random.default_rng(1)
     chip, log = emulated(made, noise=lambda: int(noise.integers(2))), _Log()
@@ -208,6 +208,8 @@ def _whole(
             return
         if stage == "start":
             _check_self_test(made, genome, bytes(reported))
+            if wrong := chip.wrong_setup():
+                raise EmulationError("the image sets the chip up wrongly: " + "; ".join(wrong))
         elif len(taken) < NEIGHBOURS and len(reported) == frame_bytes:
             return  # between two frames; one that never comes is found when the next update is reported
         else:
@@ -237,15 +239,16 @@ def _whole(
 
     def _settle() -> None:
         """The update is over: what it reported, and what it told its neighbours."""
-        told = frames.decode_reports(bytes(reported), genome.channels)
-        if len(told) != 1 or told[0][0] != frames.REPORT_STATE:
+        reports = frames.decode_reports(bytes(reported), genome.channels)
+        if len(reports) != 1 or reports[0][0] != frames.REPORT_STATE:
             raise EmulationError(f"update {len(log.sent)}: the service port tells {bytes(reported).hex()}, which is no report of a state")
-        own[:] = told[0][1]
+        own[:] = reports[0][1]
         for edge, places in OWED.items():
             wanted = {frames.encode(p, neighbours[PASSED[p]] if p in PASSED else own) for p in places}
             got = [data for at, data in taken if at == edge]
             if set(got) != wanted or len(got) != len(wanted):
-                raise EmulationError(f"update {len(log.sent)}: edge {edge} was told {[d.hex() for d in got]}, not {[d.hex() for d in wanted]}")
+                told = f"{[d.hex() for d in got]}, not {[d.hex() for d in wanted]}"
+                raise EmulationError(f"update {len(log.sent)}: edge {edge} was told {told}")
         log.sent.append(own.copy())
         log.lights.append(tuple(light))
         if progress is not None:
@@ -290,7 +293,8 @@ def _metered(genome: Genome, made: Build, states: Codes, heard: Codes) -> tuple[
         chosen = np.arange(len(states))
     chosen = chosen[np.linspace(0, chosen.size - 1, METERED_UPDATES).astype(int)]
     rng = np.random.default_rng(0)
-    wild_states, wild_heard = rng.integers(-127, 128, (METERED_UPDATES, genome.channels)), rng.integers(-127, 128, (METERED_UPDATES, *heard.shape[1:]))
+    wild_states = rng.integers(-127, 128, (METERED_UPDATES, genome.channels))
+    wild_heard = rng.integers(-127, 128, (METERED_UPDATES, *heard.shape[1:]))
     wild_states[:, genome.alpha] = np.abs(wild_states[:, genome.alpha]) | 64
     meters = []
     for own, around in ((states[chosen], heard[chosen]), (wild_states.astype(np.int8), wild_heard.astype(np.int8))):

@@ -18,8 +18,8 @@ class WireEnd:
     """One end.
 
     Attributes:
-        edge: of the chip, 0 to 3, north to west. pull: wires that this end pulls low, as a mask. given: sessions whose bytes were all taken.
-            refused: sessions that the chip gave up.
+        edge: of the chip, 0 to 3, north to west. pull: wires that this end pulls low, as a mask.
+        given: sessions whose bytes were all taken. refused: sessions that the chip gave up.
     """
 
     def __init__(self, edge: int, frame_bytes: int, on_take: Callable[[int, bytes], None]) -> None:

@@ -47,7 +47,8 @@ def sources(genome: Genome, board: Board) -> tuple[dict[str, str], tuple[str, ..
     )  # fmt: skip
     texts["genome.c"] = render("genome.c.j2", tables=tables)
     texts["main.c"] = render(
-        "main.c.j2", seed_quiet=SEED_QUIET, interval=round(board.interval_us * chips.ticks_per_second / 1e6), brightness=board.led.brightness, seed=genome.seed.tolist(),
+        "main.c.j2", seed_quiet=SEED_QUIET, interval=round(board.interval_us * chips.ticks_per_second / 1e6),
+        brightness=board.led.brightness, seed=genome.seed.tolist(),
         about=frames.about(genome.cell_hash, genome.channels),
         lights=[min(channel, genome.channels - 1) for channel in (1, 0, 2)],  # a WS2812 wants green, red, blue
         state_in_perception=state_in_perception(genome),

@@ -11,8 +11,8 @@ class Chip:
     """A family of chips, as far as boards differ in it.
 
     Attributes:
-        pins: names to numbers, as the firmware numbers them. led: pins that can drive the LED, and why only those. service: pins that can be the
-            service port's output. clock_hz: the processor's clock in this firmware.
+        pins: names to numbers, as the firmware numbers them. led: pins that can drive the LED, and why only those.
+        service: pins that can be the service port's output. clock_hz: the processor's clock in this firmware.
         neighbouring_wires: the two wires of an edge must be neighbouring pins, wire 0 the lower.
     """
 

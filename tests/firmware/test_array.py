@@ -12,9 +12,9 @@ from nca_hw.core import reference
 from nca_hw.core.genome import Genome, Kernel, load
 from nca_hw.emulate import array as firmware_array
 from nca_hw.emulate.array import FirmwareRule
-from nca_hw.emulate.rp2040 import EmulationError
+from nca_hw.emulate.chip import EmulationError
 from nca_hw.firmware.build import Build, build
-from nca_hw.firmware.image import FLASH
+from nca_hw.firmware.families.rp2040 import FLASH
 from nca_hw.formats.boards import load_board
 from nca_hw.sim.faults import Babble
 from nca_hw.sim.regions import parse

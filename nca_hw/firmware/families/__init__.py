@@ -1,4 +1,4 @@
-"""Families of chips: what an image for one is made of, beyond the cell. A family is a declaration; its C stands in firmware_templates/NAME."""
+"""Families of chips: what an image is made of, beyond the cell. A family is a declaration; its C stands in firmware_templates/NAME."""
 
 from __future__ import annotations
 
