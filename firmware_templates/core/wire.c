@@ -40,15 +40,17 @@ uint8_t nca_wire_bit(uint8_t edge, uint8_t wire)
     return wire;
 }
 
-uint8_t nca_wire_consented(uint8_t edge)
+enum nca_wire_turn nca_wire_turn(uint8_t edge)
 {
     /* To the north and west a cell yields: who has asked too lets go of its wire by itself, who consents waits for this one. */
-    if (NCA_WIRE_ASK(edge) == 2 && wait_for(edge, 1, 1, NCA_WIRE_YIELD)) {
-        board_pull(edge, 0);
-        return 0;
-    }
+    const uint8_t takes = NCA_WIRE_ASK(edge) == 2 && wait_for(edge, 1, 1, NCA_WIRE_YIELD);
+
     board_pull(edge, 0);
-    return wait_for(edge, NCA_WIRES, NCA_WIRES, NCA_WIRE_PATIENCE);
+    if (takes) {
+        return NCA_WIRE_TAKES;
+    }
+    /* Who consents looks, and lets go at once. Who has asked and does not look now goes on asking. */
+    return wait_for(edge, NCA_WIRES, NCA_WIRES, NCA_WIRE_YIELD) ? NCA_WIRE_GIVES : NCA_WIRE_RESTS;
 }
 
 int16_t nca_wire_byte(uint8_t edge, int16_t byte)
@@ -67,5 +69,6 @@ int16_t nca_wire_byte(uint8_t edge, int16_t byte)
 
 void nca_wire_refuse(uint8_t edge)
 {
-    wait_for(edge, 0, 1, 2 * NCA_WIRE_PATIENCE); /* no levels are like that */
+    wait_for(edge, 0, 1, NCA_WIRE_YIELD); /* no levels are like that: time for the next bit to come, if there is one */
+    wait_for(edge, NCA_WIRES, NCA_WIRES, 2 * NCA_WIRE_PATIENCE);
 }

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 #define NCA_WIRES 3u           /* both: no end pulls */
-#define NCA_WIRE_PATIENCE 1000 /* looks at the wires before the other end is given up, in the midst of a frame */
-#define NCA_WIRE_YIELD 32      /* looks that tell a consent from a collision */
+#define NCA_WIRE_PATIENCE 1500 /* looks at the wires before the other end is given up: longer than a frame that it may be giving elsewhere */
+#define NCA_WIRE_YIELD 32      /* looks within which an end that looks at its wires has answered; they tell a consent from a collision */
 
 /* The wire with which a cell asks to give: wire 0 to the east and south, wire 1 to the north and west, so that the two ends of an edge differ. */
 #define NCA_WIRE_ASK(edge) ((uint8_t)((edge) == EDGE_E || (edge) == EDGE_S ? 1 : 2))
@@ -14,9 +14,11 @@
 /* Gives the bit of a wire (1: wire 0, a zero; 2: wire 1, a one), or, if `wire` is 0, takes one. Returns its wire, or 0 if the other end is gone. */
 uint8_t nca_wire_bit(uint8_t edge, uint8_t wire);
 
-/* The other end has answered a cell that asks. Returns 1 if that was its consent. Otherwise both have asked at once, and this cell is the one to
- * take: returns 0. */
-uint8_t nca_wire_consented(uint8_t edge);
+enum nca_wire_turn { NCA_WIRE_RESTS, NCA_WIRE_GIVES, NCA_WIRE_TAKES };
+
+/* The other end has answered a cell that asks, which lets go of its wire. If that was consent, it gives now. If both have asked at once, it either
+ * takes now, or rests, and finds the other end asking as soon as it looks again. */
+enum nca_wire_turn nca_wire_turn(uint8_t edge);
 
 /* Gives a byte, least significant bit first, or takes one if it is negative. Returns the byte, or -1 if the other end is gone. */
 int16_t nca_wire_byte(uint8_t edge, int16_t byte);
