@@ -32,7 +32,7 @@ def command(genome: str, board: str, output: Path | None, as_json: bool) -> None
         ("ROM", f"{sizes['rom_bytes']:6,d} B of {target.budget.rom:,d} B"),
         ("cell RAM", f"{sizes['cell_ram_bytes']:6,d} B of {target.budget.cell_ram:,d} B"),
         ("static RAM", f"{sizes['static_ram_bytes']:6,d} B"),
-        ("worst-case stack", f"{sizes['stack_bytes']:6,d} B"),
+        ("worst-case stack", f"{sizes['stack_bytes']:6,d} B" if sizes["stack_bytes"] is not None else "not bound by the image alone"),
         ("image", sizes["image_sha256"]),
         ("written", f"{folder}/ (nca-hw.uf2, .elf, .bin, .map, size.json, platformio/)"),
     ]

@@ -39,12 +39,13 @@ def command(genome: str, board: str, updates: int, seed: int, as_json: bool) -> 
         document = {**asdict(proved), "replay": common.replay(), "mismatch_file": None if replay is None else str(replay)}
         common.emit("verify", document)
     else:
+        cycles = f"{proved.cycles_per_update:,} ({proved.instructions_per_update:,} instructions; no wait states)"
         common.table([
             ("image", proved.image_sha256),
             ("updates compared", f"{proved.updates_compared:,}"),
             ("frames rejected", f"{proved.frames_rejected:,} damaged ones"),
-            ("cycles per update", f"{proved.cycles_per_update:,} ({proved.instructions_per_update:,} instructions; no wait states)"),
-            ("stack, high water", f"{proved.stack_bytes} B"),
+            ("cycles per update", cycles if proved.cycles_per_update else "not counted"),
+            ("stack, high water", f"{proved.stack_bytes} B" if proved.stack_bytes else "not measured"),
         ])  # fmt: skip
         for number, rung in enumerate(proved.rungs, 1):
             click.echo(f"rung {number}  {'equal' if rung.equal else 'DIFFERS':8s}{rung.hash[:16]}  {rung.name}")

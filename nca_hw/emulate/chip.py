@@ -69,7 +69,8 @@ class Chip:
         self._mu = mu
         for base in blocks:
             mu.mmio_map(base, PAGE, self._read, base, self._write, base)
-        mu.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._invalid)
+        if mu is not None:
+            mu.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._invalid)
 
     def reset(self, stack_fill: int = 0xA5) -> None:
         """Power on. RAM holds `stack_fill` everywhere."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from nca_hw.emulate.chip import Chip
+from nca_hw.emulate.native import NativeChip
 from nca_hw.emulate.rp2040 import Rp2040
 from nca_hw.errors import NcaHwError
 from nca_hw.firmware.build import Build
@@ -20,7 +21,7 @@ class Emulator(Protocol):
         ...
 
 
-EMULATORS: dict[str, Emulator] = {"rp2040": Rp2040}
+EMULATORS: dict[str, Emulator] = {"rp2040": Rp2040, "native": NativeChip}
 
 
 def emulated(made: Build, *, is_seed: bool = False, noise: Callable[[], int] = lambda: 1) -> Chip:
@@ -32,4 +33,5 @@ def emulated(made: Build, *, is_seed: bool = False, noise: Callable[[], int] = l
     family = made.board.family
     if family not in EMULATORS:
         raise NcaHwError(f"there is no emulator of the family {family!r}", cure=f"There are some of: {', '.join(EMULATORS)}.")
-    return EMULATORS[family](made.image.binary, made.board, is_seed=is_seed, noise=noise)
+    flash = made.image.elf if family == "native" else made.image.binary  # the host loads files, not memory
+    return EMULATORS[family](flash, made.board, is_seed=is_seed, noise=noise)

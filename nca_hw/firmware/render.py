@@ -56,7 +56,8 @@ def sources(genome: Genome, board: Board) -> tuple[dict[str, str], tuple[str, ..
     for name in (*chips.sources, chips.linker_script):
         path = f"{chips.name}/{name}"
         texts[name.removesuffix(".j2")] = render(path, **chips.holes(board)) if name.endswith(".j2") else (folder / path).read_text()
-    compiled = (*(name.removesuffix(".j2") for name in chips.sources), "main.c", "cell.c", "link.c", "wire.c", "genome.c")
+    own = [name.removesuffix(".j2") for name in chips.sources if not name.endswith(".h")]
+    compiled = (*own, "main.c", "cell.c", "link.c", "wire.c", "genome.c")
     return texts, compiled
 
 

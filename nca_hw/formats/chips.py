@@ -36,4 +36,8 @@ CHIPS: dict[str, Chip] = {
         service=frozenset({"GP0", "GP12", "GP16", "GP28"}), service_why="UART0 output",  # the same
         clock_hz=12_000_000,  # the crystal, no PLL
     ),
+    "native": Chip(  # names only
+        pins={name: n for n, name in enumerate(("NO0", "NO1", "EA0", "EA1", "SO0", "SO1", "WE0", "WE1", "LD0", "SV0", "SD0"))},
+        led=frozenset({"LD0"}), led_why="light", service=frozenset({"SV0"}), service_why="service port", clock_hz=1_000_000,
+    ),
 }  # fmt: skip

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from nca_hw.errors import NcaHwError
 from nca_hw.firmware.families.base import Family as Family
+from nca_hw.firmware.families.native import NATIVE
 from nca_hw.firmware.families.rp2040 import RP2040
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (RP2040,)}
+FAMILIES: dict[str, Family] = {family.name: family for family in (RP2040, NATIVE)}
 
 
 def family(name: str) -> Family:
