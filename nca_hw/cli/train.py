@@ -36,6 +36,10 @@ TUNING: dict[str, Any] = {"integer_from": 0.0, "damage_from": 0.05, "rate_start"
 @click.option("--from", "start", type=common.FILE, help="Start from these weights: a genome, or a float model (nca-hw import).")
 @click.option("--steps", type=click.IntRange(1, 10_000_000), help="Gradient steps.  [default: 8000, 3000 with --from]")
 @click.option("--until-survived", is_flag=True, help="End as soon as the simulator finds that every trial is survived, in 20 of 20 runs.")
+@click.option(
+    "--turn", type=click.IntRange(-359, 359),
+    help="Degrees, clockwise, by which the cells' perception axes are turned.  [default: 0, or that of the genome of --from]",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True, help="Of all random choices.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True, help="auto: a GPU if there is one.")
 @click.option("--threads", type=click.IntRange(0, 1024), default=0, help="Of the CPU; no result depends on it.  [default: all]")
@@ -47,8 +51,8 @@ TUNING: dict[str, Any] = {"integer_from": 0.0, "damage_from": 0.05, "rate_start"
 @common.json_option
 def command(
     picture: Path, output: Path, size: tuple[int, int] | None, pad: int | None, background: str, regime: str, start: Path | None,
-    steps: int | None, until_survived: bool, seed: int, device: str, threads: int, checkpoint: Path | None, resume: bool, name: str | None,
-    licence: str, source_note: str, as_json: bool,
+    steps: int | None, until_survived: bool, turn: int | None, seed: int, device: str, threads: int, checkpoint: Path | None,
+    resume: bool, name: str | None, licence: str, source_note: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Train the integer cell to grow PICTURE from one seed, to keep it and to regrow it after damage.
 
@@ -58,6 +62,7 @@ def command(
     import time
 
     from nca_hw.core.genome import Provenance
+    from nca_hw.core.taps import FULL_TURN
     from nca_hw.errors import ExitCode, NcaHwError
     from nca_hw.formats.files import make_folder, write_whole
     from nca_hw.formats.picture import locate, to_png_bytes
@@ -67,13 +72,13 @@ def command(
     if size is not None and pad is not None:
         raise click.UsageError("--size fits the picture into a grid, --pad leaves it as it is: take one of them.")
     target = _target(picture, size, pad, background)
-    model, before = (None, "") if start is None else _model(start)
+    model, before, axes = (None, "", 0) if start is None else _model(start)
     make_folder(output.parent)
     folder = _place_for_checkpoints(output, checkpoint)
     write_whole(folder / "preview.png", led.contact_sheet([("the picture as light", target)], pixels=8))
     settings = TrainSettings(
         regime=regime, steps=steps or (TrainSettings.steps if model is None else TUNING_STEPS), seed=seed, device=device, threads=threads,
-        until_survived=until_survived, **({} if model is None else TUNING),
+        until_survived=until_survived, turn=(axes if turn is None else turn) % FULL_TURN, **({} if model is None else TUNING),
     )  # fmt: skip
     judged = ""
     with common.progress(f"training {output.stem}", settings.steps) as advance:
@@ -105,7 +110,7 @@ def command(
     quality = {f"int8_loss_at_{common.MEASURED_AT}": growth, "survived_runs": survived, "survival_runs": runs}
     genome.with_quality(**quality, training_minutes=round(seconds / 60, 1)).save(output)
     document = {"picture": str(picture), "output": str(output), "checkpoint": str(folder), "regime": regime, "steps": trained.steps,
-                "seed": seed, "training_loss": trained.losses[-1] if trained.losses else None,
+                "seed": seed, "turn": trained.turn, "training_loss": trained.losses[-1] if trained.losses else None,
                 "judged_best_at": trained.judged_at or trained.steps, "training_minutes": round(seconds / 60, 1), **quality,
                 "trials": {o.trial.name: {"survived": o.survived, "worst": o.worst, "limit": o.trial.limit} for o in outcomes},
                 "genome_hash": genome.cell_hash}  # fmt: skip
@@ -147,8 +152,10 @@ def _target(path: Path, size: tuple[int, int] | None, pad: int | None, backgroun
     return target
 
 
-def _model(path: Path) -> tuple[FloatModel, str]:
-    """Weights to start from, and the command that made them, to stand before this one."""
+def _model(path: Path) -> tuple[FloatModel, str, int]:
+    """Weights to start from, the command that made them, to stand before this one, and the turn of their axes."""
+    from dataclasses import replace
+
     from nca_hw.core.dequantize import dequantize
     from nca_hw.core.genome import MAGIC, bundled, load
     from nca_hw.core.layout import to_model
@@ -162,11 +169,12 @@ def _model(path: Path) -> tuple[FloatModel, str]:
         raise NcaHwError(told, where=path, cure="Name a genome, or a float model made by 'nca-hw import'.") from None
     if is_genome:
         genome = load(path)
-        return dequantize(genome), f"{genome.provenance.command} && " if genome.provenance.command else ""
+        command = f"{genome.provenance.command} && " if genome.provenance.command else ""
+        return dequantize(replace(genome, turn=0)), command, genome.turn
     raw = weights.read(path)
     if raw.layout is None:
         raise NcaHwError("does not say the order of its perception values", where=path, cure="Import it first: nca-hw import.")
-    return to_model(raw, raw.layout), ""
+    return to_model(raw, raw.layout), "", 0
 
 
 def _measure(genome: Genome, target: Float, name: str, regime: str) -> list[Outcome]:

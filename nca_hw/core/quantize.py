@@ -81,8 +81,8 @@ def seed_codes(decode: NDArray[np.int16]) -> NDArray[np.int8]:
     return seed
 
 
-def assemble(model: FloatModel, *, s1: int, target_png: bytes = b"", provenance: Provenance | None = None) -> Genome:
-    """The genome of a float model whose hidden shift S1 is known. Source: docs/spec.md section 4; docs/quantization.md."""
+def assemble(model: FloatModel, *, s1: int, turn: int = 0, target_png: bytes = b"", provenance: Provenance | None = None) -> Genome:
+    """The genome of a float model whose hidden shift S1 is known, axes turned. Source: docs/spec.md section 4; docs/quantization.md."""
     u1 = hidden_scales(model)
     w2 = model.w2.astype(np.float64) * u1[:, None] * 2.0**s1
     u2 = np.maximum(np.maximum(np.abs(w2).max(axis=0) / WEIGHT_MAX, np.abs(model.b2) / BIAS_MAX), 1e-15)
@@ -99,7 +99,7 @@ def assemble(model: FloatModel, *, s1: int, target_png: bytes = b"", provenance:
         w2=_round(w2 / u2, np.int8, WEIGHT_MAX),
         b2=_round(model.b2 / u2, np.int16, BIAS_MAX),
         m2=_round(per_step * 2.0**s2, np.int16, BIAS_MAX),
-        decode=decode, seed=seed_codes(decode), s1=s1, s2=s2, alpha=ALPHA, alive=alive_code(decode), target=target_png,
+        decode=decode, seed=seed_codes(decode), s1=s1, s2=s2, alpha=ALPHA, alive=alive_code(decode), turn=turn, target=target_png,
         provenance=provenance or Provenance(),
     )  # fmt: skip
 

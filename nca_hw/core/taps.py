@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FULL_TURN, QUARTER = 360, 90  # degrees
+TAP_UNIT = 16  # taps of axes that are not turned are in 1/16 of a value
 FINER_SHIFT = 2  # taps of axes that are turned by no multiple of 90 degrees are in 1/16 >> 2: the finest in which the identity fits int8
 
 

@@ -63,8 +63,11 @@ def choose_engine(settings: TrainSettings, height: int, width: int) -> Engine:
 
     Raises:
         ToolMissing: a GPU was asked for, and there is none or no PyTorch.
+        NcaHwError: a GPU was asked for, and the axes are turned.
     """
-    if settings.device != "cpu" and importlib.util.find_spec("torch") is not None:
+    if settings.device == "gpu" and settings.turn:
+        raise NcaHwError("turned axes are trained on the CPU alone", cure="Train on the CPU: --device cpu.")
+    if settings.device != "cpu" and not settings.turn and importlib.util.find_spec("torch") is not None:
         import torch
 
         if torch.cuda.is_available():
@@ -75,4 +78,4 @@ def choose_engine(settings: TrainSettings, height: int, width: int) -> Engine:
         raise ToolMissing("there is no GPU that PyTorch can use", cure="pip install 'nca-hw[train]', or train on the CPU: --device cpu.")
     from nca_hw.train.native import NativeEngine
 
-    return NativeEngine(settings.batch, height, width, settings.threads)
+    return NativeEngine(settings.batch, height, width, settings.threads, turn=settings.turn)

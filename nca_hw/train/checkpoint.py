@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FILE = "checkpoint.npz"
 LOSSES = "losses.csv"
-FORMAT = 3
+FORMAT = 4
 MAY_DIFFER = ("threads", "checkpoint_every")  # settings a resumed run may change
 
 

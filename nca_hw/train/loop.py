@@ -56,6 +56,10 @@ class Trainer:
         self.losses: list[float] = []
         self.best: Best | None = None
 
+    def genome(self) -> Genome:
+        """The integer cell as it is now."""
+        return quantize.assemble(self.model(), s1=self.s1, turn=self.settings.turn)
+
     def model(self) -> FloatModel:
         """A copy of the weights as they are now."""
         return FloatModel(**{name: array.copy() for name, array in self.weights.items()})
@@ -67,7 +71,7 @@ class Trainer:
             self._enter_integer()
         chosen, struck = self._choose()
         start, rollout, model = self.pool[chosen], self._rollout(struck), self.model()
-        genome = quantize.assemble(model, s1=self.s1) if self.integer else None
+        genome = self.genome() if self.integer else None
         states = self.engine.forward(model, genome, rollout, start)
         each, towards = self._judge(states, start)
         self._descend(self.engine.backward(towards))
@@ -82,7 +86,7 @@ class Trainer:
 
     def judge(self) -> Verdict:
         """Judge the integer cell as it is now, and keep it if it is the best so far."""
-        genome, s = quantize.assemble(self.model(), s1=self.s1), self.settings
+        genome, s = self.genome(), self.settings
         seeds = range(FIRST_SEED, FIRST_SEED + s.judge_seeds)
         verdict = judge(genome, self.picture, s.regime, seeds, threads=s.threads)
         if verdict.beats(None if self.best is None else self.best.verdict):
@@ -97,7 +101,7 @@ class Trainer:
 
     def has_survived(self) -> bool:
         """The integer cell as it is now survives every trial, the long one too, with twenty seeds."""
-        genome, s = quantize.assemble(self.model(), s1=self.s1), self.settings
+        genome, s = self.genome(), self.settings
         seeds = range(FIRST_SEED, FIRST_SEED + FULL_SEEDS)
         return judge(genome, self.picture, s.regime, seeds, drift=True, threads=s.threads).whole
 
@@ -289,5 +293,5 @@ def run(
     best = trainer.best
     if best is None or survived:
         verdict = None if best is None else best.verdict
-        return Trained(trainer.model(), trainer.s1, trainer.step, not done, tuple(trainer.losses), verdict)
-    return Trained(best.model, best.s1, trainer.step, not done, tuple(trainer.losses), best.verdict, best.step)
+        return Trained(trainer.model(), trainer.s1, trainer.step, not done, tuple(trainer.losses), verdict, turn=settings.turn)
+    return Trained(best.model, best.s1, trainer.step, not done, tuple(trainer.losses), best.verdict, best.step, settings.turn)

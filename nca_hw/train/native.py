@@ -10,8 +10,9 @@ import numpy as np
 from nca_hw.core import quantize
 from nca_hw.core._cell import ffi as cell_ffi
 from nca_hw.core.ccore import CCell
-from nca_hw.core.genome import DEFAULT_KERNELS, Genome
+from nca_hw.core.genome import DEFAULT_KERNELS, NEIGHBOURS, Genome
 from nca_hw.core.model import CHANNELS, HIDDEN, KERNELS, Float, FloatModel
+from nca_hw.core.taps import TAP_UNIT, tap_shift, turned_taps
 from nca_hw.train._rollout import ffi, lib
 from nca_hw.train.rollout import Gradient, Rollout, every
 
@@ -25,16 +26,21 @@ class NativeEngine:
         batch, height, width: B, H, W.
         threads: of the CPU; 0 takes all.
         instructions: the best to use if the processor has them.
+        turn: of the perception axes, degrees clockwise; that of the genomes it computes with.
     """
 
     loses = True
 
-    def __init__(self, batch: int, height: int, width: int, threads: int = 0, instructions: int = AVX512) -> None:
+    def __init__(self, batch: int, height: int, width: int, threads: int = 0, instructions: int = AVX512, turn: int = 0) -> None:
         self.shape = (batch, height, width)
+        self.turn = turn
         threads = min(threads or os.cpu_count() or 1, batch)
         self._trainer = ffi.gc(lib.nca_rollout_open(batch, height, width, threads, instructions), lib.nca_rollout_close)
         if not self._trainer:
             raise MemoryError(f"no memory for {batch} grids of {width}x{height} cells")
+        if turn:
+            taps = turned_taps(DEFAULT_KERNELS, turn)[1:, :NEIGHBOURS].astype(np.float32)
+            lib.nca_rollout_turn(self._trainer, _floats(taps / np.float32(TAP_UNIT << tap_shift(turn))))
         self._cell: CCell | None = None  # kept for the C struct that points into it
         self._marks = 0
 
@@ -97,7 +103,7 @@ class NativeEngine:
         if genome is None:
             lib.nca_rollout_integer(self._trainer, ffi.NULL, ffi.NULL)
             return
-        assert genome.kernels == DEFAULT_KERNELS and genome.turn == 0 and (genome.channels, genome.hidden) == (CHANNELS, HIDDEN)
+        assert genome.kernels == DEFAULT_KERNELS and genome.turn == self.turn and (genome.channels, genome.hidden) == (CHANNELS, HIDDEN)
         self._cell = CCell(genome)
         unit = (quantize.hidden_scales(model) * 2.0**genome.s1).astype(np.float32)
         address = int(cell_ffi.cast("uintptr_t", self._cell.struct))  # of another module's struct nca_genome

@@ -56,6 +56,7 @@ class Trained:
         losses: pattern loss of every gradient step's batch, from the first step on, also over a resumed run.
         verdict: of the simulator on these weights, None if it never judged. judged_at: the step after which they were judged the
             best, None where they are the last.
+        turn: of the perception axes, degrees clockwise.
     """
 
     model: FloatModel
@@ -65,7 +66,8 @@ class Trained:
     losses: tuple[float, ...]
     verdict: Verdict | None = None
     judged_at: int | None = None
+    turn: int = 0
 
     def genome(self, *, target_png: bytes = b"", provenance: Provenance | None = None) -> Genome:
         """The integer cell that was trained, to the bit."""
-        return quantize.assemble(self.model, s1=self.s1, target_png=target_png, provenance=provenance)
+        return quantize.assemble(self.model, s1=self.s1, turn=self.turn, target_png=target_png, provenance=provenance)

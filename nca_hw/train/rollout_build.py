@@ -22,6 +22,7 @@ ffibuilder.cdef(
     void *nca_rollout_open(uint32_t, uint32_t, uint32_t, uint32_t, int);
     void nca_rollout_close(void *);
     const char *nca_rollout_instructions(const void *);
+    void nca_rollout_turn(void *, const float *);
     void nca_rollout_weights(void *, const float *, const float *, const float *, const float *);
     void nca_rollout_integer(void *, const nca_genome *, const float *);
     int nca_rollout_forward(void *, const nca_rollout *, const float *, float *);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nca_hw.core.taps import FULL_TURN
 from nca_hw.errors import NcaHwError
 
 DEVICES = ("auto", "cpu", "gpu")
@@ -19,6 +20,7 @@ class TrainSettings:
             Experiments 1 to 3.
         steps: gradient steps in all.
         seed: of every random choice.
+        turn: of the perception axes, whole degrees clockwise: the picture is trained for cells that see the world turned.
         batch: grids a step.
         pool: grids that live on from step to step.
         rollout: (least, most) automaton steps between two gradient steps; drawn for every gradient step.
@@ -45,6 +47,7 @@ class TrainSettings:
     regime: str = "regenerate"
     steps: int = 8000
     seed: int = 1
+    turn: int = 0
     batch: int = 8
     pool: int = 256
     rollout: tuple[int, int] = (64, 104)
@@ -69,11 +72,11 @@ class TrainSettings:
     until_survived: bool = False
 
     def __post_init__(self) -> None:
-        for name, low, high in (("steps", 1, 10_000_000), ("seed", 0, 2**32 - 1), ("batch", 2, 1024), ("pool", 2, 1_000_000),
-                                ("damaged", 0, self.batch - 2), ("damage_from", 0, 1), ("integer_from", 0, 1), ("rate_start", 1e-9, 1),
-                                ("rate_end", 1e-9, 1), ("threads", 0, 1024), ("checkpoint_every", 1, 10_000_000), ("weather", 0, 1),
-                                ("clocks_apart", 0, 0.9), ("judge_every", 1, 10_000_000), ("judge_from", 0, 1),
-                                ("judge_seeds", 1, 1000)):  # fmt: skip
+        for name, low, high in (("steps", 1, 10_000_000), ("seed", 0, 2**32 - 1), ("turn", 0, FULL_TURN - 1), ("batch", 2, 1024),
+                                ("pool", 2, 1_000_000), ("damaged", 0, self.batch - 2), ("damage_from", 0, 1), ("integer_from", 0, 1),
+                                ("rate_start", 1e-9, 1), ("rate_end", 1e-9, 1), ("threads", 0, 1024), ("weather", 0, 1),
+                                ("checkpoint_every", 1, 10_000_000), ("clocks_apart", 0, 0.9), ("judge_every", 1, 10_000_000),
+                                ("judge_from", 0, 1), ("judge_seeds", 1, 1000)):  # fmt: skip
             value = getattr(self, name)
             if not low <= value <= high:
                 raise NcaHwError(f"training setting {name} is {value}, allowed are {low} to {high}")

@@ -126,7 +126,7 @@ def test_pytorch_goes_the_same_way_as_the_c(blob):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"steps": 0}, {"pool": 2}, {"rollout": (5, 4)}, {"update_rate": (0.0, 0.5)}, {"damaged": 4}, {"device": "tpu"},
+    "bad", [{"steps": 0}, {"pool": 2}, {"rollout": (5, 4)}, {"update_rate": (0.0, 0.5)}, {"damaged": 4}, {"turn": 360}, {"device": "tpu"},
             {"regime": "bloom"}, {"weather": 1.5}, {"lost": (0.5, 0.2)}],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(bad):

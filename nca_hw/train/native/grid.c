@@ -179,7 +179,18 @@ static void compute(const nca_trainer *t, nca_grid *k, uint32_t rows, const nca_
         states[r] = codes[own + r];
         others[r] = heard[r][0];
     }
-    nca_fast_evaluate(&t->fast, rows, states, others, (int16_t *)k->x.data + first * INPUTS, (uint8_t *)k->h.data + first * HIDDEN);
+    int16_t *x = (int16_t *)k->x.data + first * INPUTS;
+    nca_fast_evaluate(&t->fast, rows, states, others, x, (uint8_t *)k->h.data + first * HIDDEN);
+    for (uint32_t kernel = 1; kernel < KERNELS; kernel++) {
+        if (t->fast.sign[kernel] < 0) { /* as the weights see it again */
+            for (uint32_t r = 0; r < rows; r++) {
+                int16_t *mirrored = x + r * INPUTS + kernel * CHANNELS;
+                for (uint32_t c = 0; c < CHANNELS; c++) {
+                    mirrored[c] = (int16_t)-mirrored[c];
+                }
+            }
+        }
+    }
 }
 
 static void move(char *data, size_t size, size_t to, size_t from)

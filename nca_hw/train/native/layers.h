@@ -1,13 +1,14 @@
 /* The two layers of the cell and their gradient, for many cells at once. One source (layers_body.h), compiled for every instruction set.
  *
- * Sizes are those of nca_hw/core/model.py: 16 channels, perception by identity, Sobel x and Sobel y in this order, 128 hidden units.
+ * Sizes are those of nca_hw/core/model.py: 16 channels, perception by identity, Sobel x and Sobel y in this order, 128 hidden units. The axes
+ * of the Sobels may be turned.
  */
 #ifndef NCA_TRAIN_LAYERS_H
 #define NCA_TRAIN_LAYERS_H
 
 #include <stdint.h>
 
-enum { CHANNELS = 16, INPUTS = 48, HIDDEN = 128 };
+enum { CHANNELS = 16, KERNELS = 3, INPUTS = KERNELS * CHANNELS, HIDDEN = 128 };
 enum { CHUNK = 24, SPARE = 16 }; /* cells computed at a time; rows beyond the last one that may be written */
 enum { YARDSTICK = 192000 };
 enum { SEEN = 9, SELF = 8 };     /* what a cell sees: its neighbours clockwise from the north, and itself */
@@ -25,6 +26,8 @@ typedef float nca_state[CHANNELS];
 typedef struct {
     float w1[INPUTS][HIDDEN], b1[HIDDEN], w2[HIDDEN][CHANNELS], b2[CHANNELS];
     float w1_across[HIDDEN][INPUTS], w2_across[CHANNELS][HIDDEN]; /* the same, transposed */
+    int turned;         /* the axes are, */
+    float taps[2][8];   /* and what of each neighbour their two Sobels take */
 } nca_weights;
 
 typedef struct {

@@ -140,7 +140,42 @@ INLINE void perceive(uint32_t rows, const nca_seen *seen, const nca_state *state
     }
 }
 
-/* The transpose of `perceive`. */
+/* The same with turned axes. */
+INLINE void perceive_turned(const nca_weights *w, uint32_t rows, const nca_seen *seen, const nca_state *states, float (*x)[INPUTS])
+{
+    for (uint32_t r = 0; r < rows; r++) {
+        const int32_t *s = seen[r];
+        for (uint32_t c = 0; c < CHANNELS; c += LANES) {
+            vec sobel[2] = { LOAD(nothing), LOAD(nothing) };
+            for (uint32_t d = 0; d < SELF; d++) {
+                const vec heard = LOAD(states[s[d]] + c);
+                sobel[0] += heard * w->taps[0][d];
+                sobel[1] += heard * w->taps[1][d];
+            }
+            STORE(x[r] + c, LOAD(states[s[SELF]] + c));
+            STORE(x[r] + CHANNELS + c, sobel[0]);
+            STORE(x[r] + 2 * CHANNELS + c, sobel[1]);
+        }
+    }
+}
+
+/* The transpose of `perceive_turned`, */
+INLINE void spread_turned(const nca_weights *w, uint32_t rows, const nca_seen *seen, const nca_state *g_new, const float (*g_x)[INPUTS],
+                          nca_state *g)
+{
+    for (uint32_t r = 0; r < rows; r++) {
+        const int32_t *s = seen[r];
+        for (uint32_t c = 0; c < CHANNELS; c += LANES) {
+            const vec x = LOAD(g_x[r] + CHANNELS + c), y = LOAD(g_x[r] + 2 * CHANNELS + c);
+            STORE(g[s[SELF]] + c, LOAD(g[s[SELF]] + c) + LOAD(g_new[r] + c) + LOAD(g_x[r] + c));
+            for (uint32_t d = 0; d < SELF; d++) {
+                STORE(g[s[d]] + c, LOAD(g[s[d]] + c) + x * w->taps[0][d] + y * w->taps[1][d]);
+            }
+        }
+    }
+}
+
+/* and that of `perceive`. */
 INLINE void spread(uint32_t rows, const nca_seen *seen, const nca_state *g_new, const float (*g_x)[INPUTS], nca_state *g)
 {
     for (uint32_t r = 0; r < rows; r++) {
@@ -166,7 +201,11 @@ TARGET static void forward(const nca_weights *w, uint32_t rows, const nca_seen *
 {
     float h[CHUNK + SPARE][HIDDEN] NCA_LINES;
 
-    perceive(rows, seen, states, x);
+    if (w->turned) {
+        perceive_turned(w, rows, seen, states, x);
+    } else {
+        perceive(rows, seen, states, x);
+    }
     TILES(product_128, TALL_128, WIDE_128, INPUTS, HIDDEN, x[0], w->w1[0], w->b1, 1, h[0])
     TILES(product_16, TALL_16, WIDE_16, HIDDEN, CHANNELS, h[0], w->w2[0], w->b2, 0, after[0])
     for (uint32_t r = 0; r < rows; r++) {
@@ -217,7 +256,11 @@ INLINE void backward_of(const nca_weights *w, uint32_t rows, const float (*x)[IN
             sum->b2[c] += g_new[r][c];
         }
     }
-    spread(rows, seen, g_new, (const float(*)[INPUTS])g_x, g);
+    if (w->turned) {
+        spread_turned(w, rows, seen, g_new, (const float(*)[INPUTS])g_x, g);
+    } else {
+        spread(rows, seen, g_new, (const float(*)[INPUTS])g_x, g);
+    }
 }
 
 TARGET static void backward(const nca_weights *w, uint32_t rows, const float (*x)[INPUTS], const nca_state *g_new, const nca_seen *seen,

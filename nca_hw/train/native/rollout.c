@@ -43,6 +43,7 @@ void *nca_rollout_open(uint32_t batch, uint32_t height, uint32_t width, uint32_t
         nca_rollout_close(t);
         return NULL;
     }
+    ((nca_weights *)t->weights.data)->turned = 0;
     for (uint32_t y = 0; y < height; y++) {
         for (uint32_t x = 0; x < width; x++) {
             const uint32_t at = (y + 1) * t->stride + x + 1;
@@ -78,6 +79,14 @@ const char *nca_rollout_instructions(const void *what)
 {
     const nca_trainer *t = what;
     return t->layers->name;
+}
+
+void nca_rollout_turn(void *what, const float *taps)
+{
+    nca_weights *w = (nca_weights *)((nca_trainer *)what)->weights.data;
+
+    memcpy(w->taps, taps, sizeof w->taps);
+    w->turned = 1;
 }
 
 void nca_rollout_weights(void *what, const float *w1, const float *b1, const float *w2, const float *b2)

@@ -33,6 +33,9 @@ void *nca_rollout_open(uint32_t batch, uint32_t height, uint32_t width, uint32_t
 void nca_rollout_close(void *trainer);
 const char *nca_rollout_instructions(const void *trainer);
 
+/* Turns the axes: what the two Sobels take of each neighbour, clockwise from the north, [2][8]. The integer cell must be turned alike. */
+void nca_rollout_turn(void *trainer, const float *taps);
+
 /* The weights that the gradient flows through, and that the float rule computes with: [48][128], [128], [128][16], [16]. */
 void nca_rollout_weights(void *trainer, const float *w1, const float *b1, const float *w2, const float *b2);
 
