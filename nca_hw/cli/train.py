@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 DARK_SHARE = 0.15  # of the visible cells: more is worth a word
 POOL_SHOWN = 32
+VIEW_COLUMNS = 4  # of the grids of a batch
+RGBA = 4
 TUNING_STEPS = 3000
 TUNING: dict[str, Any] = {"integer_from": 0.0, "damage_from": 0.05, "rate_start": 6e-4, "rate_end": 3e-5, "judge_from": 0.5}
 
@@ -45,6 +47,7 @@ TUNING: dict[str, Any] = {"integer_from": 0.0, "damage_from": 0.05, "rate_start"
 @click.option("--threads", type=click.IntRange(0, 1024), default=0, help="Of the CPU; no result depends on it.  [default: all]")
 @click.option("--checkpoint", type=common.FILE, help="Folder for checkpoints, pool.png, losses.csv.  [default: OUTPUT without its suffix]")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint.")
+@click.option("--view", is_flag=True, help="Show the batch that is learned from in the terminal.")
 @click.option("--name", help="Name on the genome's card.  [default: the output's name]")
 @click.option("--licence", default="", help="The picture's licence, for the card.")
 @click.option("--source-note", default="", help="Where the picture comes from, for the card.")
@@ -52,13 +55,14 @@ TUNING: dict[str, Any] = {"integer_from": 0.0, "damage_from": 0.05, "rate_start"
 def command(
     picture: Path, output: Path, size: tuple[int, int] | None, pad: int | None, background: str, regime: str, start: Path | None,
     steps: int | None, until_survived: bool, turn: int | None, seed: int, device: str, threads: int, checkpoint: Path | None,
-    resume: bool, name: str | None, licence: str, source_note: str, as_json: bool,
+    resume: bool, view: bool, name: str | None, licence: str, source_note: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Train the integer cell to grow PICTURE from one seed, to keep it and to regrow it after damage.
 
     A GPU needs PyTorch (pip install 'nca-hw[train]'), a CPU nothing. Ctrl-C saves a checkpoint; --resume goes on from it. From the last
     third on the simulator judges the genome, and the one that survives most is written.
     """
+    import contextlib
     import time
 
     from nca_hw.core.genome import Provenance
@@ -67,6 +71,7 @@ def command(
     from nca_hw.formats.files import make_folder, write_whole
     from nca_hw.formats.picture import locate, to_png_bytes
     from nca_hw.report import led
+    from nca_hw.report.live import LiveView, tiled
     from nca_hw.train import TrainSettings, train
 
     if size is not None and pad is not None:
@@ -81,13 +86,25 @@ def command(
         until_survived=until_survived, turn=(axes if turn is None else turn) % FULL_TURN, **({} if model is None else TUNING),
     )  # fmt: skip
     judged = ""
-    with common.progress(f"training {output.stem}", settings.steps) as advance:
+    height, width = target.shape[:2]
+    with contextlib.ExitStack() as stack:
+        if view:
+            rows = -(-settings.batch // VIEW_COLUMNS)
+            live = LiveView(VIEW_COLUMNS * (width + 1) - 1, rows * (height + 1) - 1, title=f"training {output.stem}: a batch as it ended")
+            shown = stack.enter_context(live)
+        else:
+            advance = stack.enter_context(common.progress(f"training {output.stem}", settings.steps))
 
         def tell(progress: Progress) -> None:
             nonlocal judged
             if progress.verdict is not None:
                 judged = f" survived {progress.verdict.survived} of {progress.verdict.runs}"
-            advance(progress.step, f"{progress.phase} loss {progress.loss:.5f} {progress.steps_per_second:.1f} steps/s{judged}")
+            words = f"{progress.phase} loss {progress.loss:.5f} {progress.steps_per_second:.1f} steps/s{judged}"
+            if not view:
+                advance(progress.step, words)
+            elif shown.is_due():
+                left = f"step {progress.step} of {progress.steps}, {progress.eta / 60:.0f} minutes to go"
+                shown.show(tiled(progress.grids[..., :RGBA], VIEW_COLUMNS), f"{left}, {words}")
 
         def look(pool: Float) -> None:
             write_whole(folder / "pool.png", led.contact_sheet([("", grid) for grid in pool[:POOL_SHOWN]], columns=8, pixels=2))

@@ -136,6 +136,14 @@ def _style(upper: Colour, lower: Colour) -> Style:
     return Style(color=Color.from_rgb(*upper), bgcolor=Color.from_rgb(*lower))
 
 
+def tiled(grids: NDArray[np.float32], columns: int) -> NDArray[np.float32]:
+    """States [n, height, width, 4] as one, row by row, a dark cell between them."""
+    rows = -(-len(grids) // columns)
+    apart = np.pad(grids, ((0, rows * columns - len(grids)), (0, 1), (0, 1), (0, 0)))
+    _, height, width, _ = apart.shape
+    return apart.reshape(rows, columns, height, width, 4).swapaxes(1, 2).reshape(rows * height, columns * width, 4)[:-1, :-1]
+
+
 def figures(updates: float, loss: float | None, alive: int, cells: int) -> str:
     """The line below the picture: time in mean updates, pattern loss, cells that look alive."""
     told = "" if loss is None else f"   loss {loss:.5f}"

@@ -54,6 +54,7 @@ class Trainer:
         self.s1 = SHIFT_START
         self.integer = False
         self.losses: list[float] = []
+        self.grids = self.pool[: settings.batch]  # the last batch as it ended
         self.best: Best | None = None
 
     def genome(self) -> Genome:
@@ -73,6 +74,7 @@ class Trainer:
         start, rollout, model = self.pool[chosen], self._rollout(struck), self.model()
         genome = self.genome() if self.integer else None
         states = self.engine.forward(model, genome, rollout, start)
+        self.grids = states[-1]
         each, towards = self._judge(states, start)
         self._descend(self.engine.backward(towards))
         for entry, grid in zip(chosen, states[-1], strict=True):
@@ -280,7 +282,7 @@ def run(
                 speed = (trainer.step - first) / max(seconds, 1e-9)
                 left = (settings.steps - trainer.step) / speed
                 phase = "integer" if trainer.integer else "float"
-                progress(Progress(trainer.step, settings.steps, loss, phase, seconds, speed, left, verdict))
+                progress(Progress(trainer.step, settings.steps, loss, phase, seconds, speed, left, trainer.grids, verdict))
             survived = settings.until_survived and verdict is not None and verdict.whole and trainer.has_survived()
             if trainer.step % settings.checkpoint_every == 0:
                 if folder is not None:

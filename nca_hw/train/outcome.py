@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nca_hw.core import quantize
 from nca_hw.core.genome import Genome, Provenance
-from nca_hw.core.model import FloatModel
+from nca_hw.core.model import Float, FloatModel
 from nca_hw.train.judge import Verdict
 
 
@@ -21,6 +21,7 @@ class Progress:
         seconds: since this call of `train` began.
         steps_per_second: over this call.
         eta: seconds to go, estimated.
+        grids: this step's batch as it ended, float32 [batch, H, W, 16].
         verdict: of the simulator, where it has just judged.
     """
 
@@ -31,6 +32,7 @@ class Progress:
     seconds: float
     steps_per_second: float
     eta: float
+    grids: Float
     verdict: Verdict | None = None
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from nca_hw.core.genome import load
 from nca_hw.report.led import HALF_BLOCK, Look
-from nca_hw.report.live import FRAME_SECONDS, LiveView, figures, follow
+from nca_hw.report.live import FRAME_SECONDS, LiveView, figures, follow, tiled
 from nca_hw.sim.rules import IntegerRule
 from nca_hw.sim.run import simulate
 from nca_hw.sim.scenario import Scenario
@@ -164,3 +164,12 @@ def test_a_simulation_can_be_followed() -> None:
 
 def test_figures_without_a_target_leave_out_the_loss() -> None:
     assert figures(12.5, None, 3, 1600) == "  12.5 mean updates   3 of 1,600 cells alive"
+
+
+def test_a_batch_is_drawn_as_rows_of_grids_with_a_dark_cell_between() -> None:
+    grids = np.stack([grey(2, 3, level) for level in (0.2, 0.4, 0.6)])
+    sheet = tiled(grids, 2)
+    assert sheet.shape == (7, 5, 4)
+    expected = np.zeros((7, 5), np.float32)
+    expected[:3, :2], expected[:3, 3:], expected[4:, :2] = 0.2, 0.4, 0.6
+    np.testing.assert_array_equal(sheet[..., 0], expected)

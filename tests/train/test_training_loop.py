@@ -93,6 +93,14 @@ def test_progress_counts_and_names_the_phase(blob):
     assert told[-1].eta == 0
 
 
+def test_progress_shows_the_batch_as_it_ended(blob):
+    told = []
+    train(blob, replace(SMALL, steps=3), progress=told.append)
+    for progress in told:
+        assert progress.grids.shape == (SMALL.batch, 8, 8, 16)
+        assert ((progress.grids[..., :4] - blob) ** 2).mean() == pytest.approx(progress.loss, rel=1e-4)
+
+
 def test_import_does_not_load_torch():
     code = "import sys, nca_hw.train; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd="/", check=False).returncode == 0  # not beside the sources
