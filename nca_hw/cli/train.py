@@ -22,7 +22,7 @@ POOL_SHOWN = 32
 VIEW_COLUMNS = 4  # of the grids of a batch
 RGBA = 4
 TUNING_STEPS = 3000
-TUNING: dict[str, Any] = {"integer_from": 0.0, "damage_from": 0.05, "rate_start": 6e-4, "rate_end": 3e-5, "judge_from": 0.5}
+TUNING: dict[str, Any] = {"integer_from": 0.0, "damage_from": 0.0, "rate_start": 1.5e-4, "rate_end": 1e-5, "judge_from": 0.5}
 
 
 @click.command(cls=common.Command, short_help="A picture to an int8 genome that grows it, keeps it and heals it.")
@@ -128,7 +128,8 @@ def command(
     genome.with_quality(**quality, training_minutes=round(seconds / 60, 1)).save(output)
     document = {"picture": str(picture), "output": str(output), "checkpoint": str(folder), "regime": regime, "steps": trained.steps,
                 "seed": seed, "turn": trained.turn, "training_loss": trained.losses[-1] if trained.losses else None,
-                "judged_best_at": trained.judged_at or trained.steps, "training_minutes": round(seconds / 60, 1), **quality,
+                "judged_best_at": trained.steps if trained.judged_at is None else trained.judged_at,
+                "training_minutes": round(seconds / 60, 1), **quality,
                 "trials": {o.trial.name: {"survived": o.survived, "worst": o.worst, "limit": o.trial.limit} for o in outcomes},
                 "genome_hash": genome.cell_hash}  # fmt: skip
     if as_json:

@@ -88,6 +88,8 @@ class Trainer:
 
     def judge(self) -> Verdict:
         """Judge the integer cell as it is now, and keep it if it is the best so far."""
+        if not self.integer:
+            self._enter_integer()
         genome, s = self.genome(), self.settings
         seeds = range(FIRST_SEED, FIRST_SEED + s.judge_seeds)
         verdict = judge(genome, self.picture, s.regime, seeds, threads=s.threads)
@@ -274,6 +276,8 @@ def run(
     began, first = time.monotonic(), trainer.step
     survived = False
     with _CtrlC() as ctrl_c:
+        if start is not None and trainer.step == 0 and settings.integer_from == 0:
+            trainer.judge()  # so that what is kept in the end is no worse than what there was
         while trainer.step < settings.steps and not ctrl_c.asked and not survived:
             loss = trainer.advance()
             verdict = trainer.judge() if trainer.is_judged_now() else None

@@ -11,8 +11,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nca_hw.core.dequantize import dequantize
+from nca_hw.core.genome import load
 from nca_hw.core.model import FloatModel, network, seed_grid
 from nca_hw.errors import NcaHwError, ToolMissing
+from nca_hw.formats.picture import from_png_bytes
 from nca_hw.train import TrainSettings, backend, loop, train
 from nca_hw.train.judge import Verdict
 from nca_hw.train.loop import Trainer, balanced, carried_back
@@ -253,6 +256,15 @@ def test_a_run_from_weights_begins_with_what_they_compute(blob):
     assert np.sqrt((scaled.w1**2).mean()) == pytest.approx(0.12, rel=1e-4)
     trained = train(blob, replace(SMALL, steps=1, rate_start=1e-9, rate_end=1e-9), start=model)
     np.testing.assert_allclose(network(trained.model, x), network(model, x), rtol=1e-3, atol=1e-3)
+
+
+def test_tuning_never_ends_with_less_than_it_began_with():
+    pepper = load("pepper")
+    ruinous = replace(SMALL, steps=3, regime="grow", rate_start=1.0, rate_end=1.0, integer_from=0, judge_every=1, judge_seeds=1)
+    trained = train(from_png_bytes(pepper.target), ruinous, start=dequantize(pepper))
+    assert trained.judged_at == 0
+    assert trained.verdict.whole
+    assert trained.verdict.loss < 1e-4
 
 
 def test_a_run_ends_when_all_is_survived(blob, monkeypatch):
