@@ -19,7 +19,13 @@ def scattered(height: int, width: int, rng: np.random.Generator) -> Mask:
 
 
 def half(height: int, width: int, rng: np.random.Generator) -> Mask:
-    """True on one side of a line through a point near the middle, in any direction."""
+    """True on one side of a line through a point near the middle, in any direction; every other time exactly one half of the grid."""
+    if rng.random() < 0.5:
+        lost = np.zeros((height, width), np.bool_)
+        upper = (slice(height // 2), slice(None)), (slice(height // 2, None), slice(None))
+        left = (slice(None), slice(width // 2)), (slice(None), slice(width // 2, None))
+        lost[(*upper, *left)[rng.integers(4)]] = True
+        return lost
     angle = rng.uniform(0, 2 * np.pi)
     centre_y, centre_x = rng.uniform(0.4, 0.6) * height, rng.uniform(0.4, 0.6) * width
     y, x = np.mgrid[:height, :width]
@@ -35,6 +41,6 @@ def disc(height: int, width: int, rng: np.random.Generator) -> Mask:
 
 
 def random_damage(height: int, width: int, rng: np.random.Generator) -> Mask:
-    """One of the three, discs twice as often as each other: of all damage they heal worst, as what is left may grow two bodies."""
-    kinds = (scattered, half, disc, disc)
+    """One of the three, halves and discs twice as often as scattered cells: of all damage they heal worst."""
+    kinds = (scattered, half, half, disc, disc)
     return kinds[rng.integers(len(kinds))](height, width, rng)

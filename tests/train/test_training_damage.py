@@ -29,6 +29,14 @@ def test_half_is_cut_by_one_straight_line():
             assert np.count_nonzero(np.diff(line.astype(int))) <= 1
 
 
+def test_every_other_half_is_exactly_one_of_the_four_of_the_trials():
+    row, column = np.mgrid[:40, :40]
+    halves = {mask.tobytes() for mask in (row < 20, row >= 20, column < 20, column >= 20)}
+    exact = [mask.tobytes() for mask in masks(damage.half) if mask.tobytes() in halves]
+    assert 0.4 < len(exact) / len(MANY) < 0.6
+    assert set(exact) == halves
+
+
 def test_half_faces_every_way():
     assert np.mean(masks(damage.half), axis=0).min() > 0.3
 
