@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FILE = "checkpoint.npz"
 LOSSES = "losses.csv"
-FORMAT = 4
+FORMAT = 5
 MAY_DIFFER = ("threads", "checkpoint_every")  # settings a resumed run may change
 
 
@@ -46,7 +46,8 @@ def save(trainer: Trainer, folder: Path) -> None:
     """Write the checkpoint and the losses, each whole or not at all."""
     arrays: dict[str, Any] = {"pool": trainer.pool, "losses": np.asarray(trainer.losses, np.float64)}
     for name, weights in trainer.weights.items():
-        arrays |= {name: weights, f"{name}.mean": trainer.adam.mean[name], f"{name}.square": trainer.adam.square[name]}
+        arrays |= {name: weights, f"{name}.mean": trainer.adam.mean[name], f"{name}.square": trainer.adam.square[name],
+                   f"mean.{name}": trainer.mean[name]}  # fmt: skip
     best = trainer.best
     if best is not None:
         arrays |= {f"best.{name}": weights for name, weights in vars(best.model).items()}
@@ -75,7 +76,7 @@ def load(trainer: Trainer, folder: Path) -> None:
         header = json.loads(arrays["header"].tobytes())
         _compare(header, trainer, path)
         for name, weights in trainer.weights.items():
-            weights[...] = arrays[name]
+            weights[...], trainer.mean[name][...] = arrays[name], arrays[f"mean.{name}"]
             trainer.adam.mean[name][...], trainer.adam.square[name][...] = arrays[f"{name}.mean"], arrays[f"{name}.square"]
         trainer.adam.steps = header["step"]
         trainer.pool, trainer.losses = arrays["pool"], arrays["losses"].tolist()

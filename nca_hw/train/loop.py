@@ -53,6 +53,7 @@ class Trainer:
         self.step = 0
         self.s1 = SHIFT_START
         self.integer = False
+        self.mean = {name: weights.astype(np.float64) for name, weights in self.weights.items()}  # running, of the integer cell's weights
         self.losses: list[float] = []
         self.grids = self.pool[: settings.batch]  # the last batch as it ended
         self.best: Best | None = None
@@ -65,6 +66,14 @@ class Trainer:
         """A copy of the weights as they are now."""
         return FloatModel(**{name: array.copy() for name, array in self.weights.items()})
 
+    def mean_model(self) -> FloatModel:
+        """The running mean of the weights, which is what is judged and kept: it has less of the last batches' accidents."""
+        return FloatModel(**{name: array.astype(np.float32) for name, array in self.mean.items()})
+
+    def mean_genome(self) -> Genome:
+        """The integer cell of the running mean."""
+        return quantize.assemble(self.mean_model(), s1=self.s1, turn=self.settings.turn)
+
     def advance(self) -> float:
         """One gradient step; returns the batch's mean pattern loss."""
         s = self.settings
@@ -72,11 +81,13 @@ class Trainer:
             self._enter_integer()
         chosen, struck = self._choose()
         start, rollout, model = self.pool[chosen], self._rollout(struck), self.model()
-        genome = self.genome() if self.integer else None
+        genome = quantize.assemble(model, s1=self.s1, turn=s.turn) if self.integer else None
         states = self.engine.forward(model, genome, rollout, start)
         self.grids = states[-1]
         each, towards = self._judge(states, start)
         self._descend(self.engine.backward(towards))
+        for name, weights in self.weights.items():
+            self.mean[name] += (1 - (s.mean if self.integer else 0)) * (weights - self.mean[name])
         for entry, grid in zip(chosen, states[-1], strict=True):
             self.pool[entry] = carried_back(grid, self.picture)
         if self.integer and self.step % CALIBRATE_EVERY == 0 and self.step < SHIFT_FROZEN_FROM * s.steps:
@@ -90,11 +101,11 @@ class Trainer:
         """Judge the integer cell as it is now, and keep it if it is the best so far."""
         if not self.integer:
             self._enter_integer()
-        genome, s = self.genome(), self.settings
+        genome, s = self.mean_genome(), self.settings
         seeds = range(FIRST_SEED, FIRST_SEED + s.judge_seeds)
         verdict = judge(genome, self.picture, s.regime, seeds, threads=s.threads)
         if verdict.beats(None if self.best is None else self.best.verdict):
-            self.best = Best(self.step, verdict, self.model(), self.s1)
+            self.best = Best(self.step, verdict, self.mean_model(), self.s1)
         return verdict
 
     def is_judged_now(self) -> bool:
@@ -105,7 +116,7 @@ class Trainer:
 
     def has_survived(self) -> bool:
         """The integer cell as it is now survives every trial, the long one too, with twenty seeds."""
-        genome, s = self.genome(), self.settings
+        genome, s = self.mean_genome(), self.settings
         seeds = range(FIRST_SEED, FIRST_SEED + FULL_SEEDS)
         return judge(genome, self.picture, s.regime, seeds, drift=True, threads=s.threads).whole
 
@@ -299,5 +310,5 @@ def run(
     best = trainer.best
     if best is None or survived:
         verdict = None if best is None else best.verdict
-        return Trained(trainer.model(), trainer.s1, trainer.step, not done, tuple(trainer.losses), verdict, turn=settings.turn)
+        return Trained(trainer.mean_model(), trainer.s1, trainer.step, not done, tuple(trainer.losses), verdict, turn=settings.turn)
     return Trained(best.model, best.s1, trainer.step, not done, tuple(trainer.losses), best.verdict, best.step, settings.turn)

@@ -32,6 +32,7 @@ class TrainSettings:
         clocks_apart: cells wake more or less often by up to this share in weather.
         integer_from: share of all steps after which the integer cell is trained; before, the float rule is.
         rate_start, rate_end: Adam's learning rate, falling from one to the other along a cosine.
+        mean: the weights that are judged and kept are a running mean of the integer cell's, over about 1 / (1 - mean) steps; 0 is the last.
         state_limit: states beyond +-state_limit are penalized, to stay where codes are dense and far from the end of the range.
         limit_weight: of that penalty.
         still_weight: of the penalty on what still changes in grids that should be at rest; integer cell only.
@@ -60,6 +61,7 @@ class TrainSettings:
     integer_from: float = 0.3
     rate_start: float = 2e-3
     rate_end: float = 5e-5
+    mean: float = 0.99
     state_limit: float = 3.0
     limit_weight: float = 0.02
     still_weight: float = 0.02
@@ -74,7 +76,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         for name, low, high in (("steps", 1, 10_000_000), ("seed", 0, 2**32 - 1), ("turn", 0, FULL_TURN - 1), ("batch", 2, 1024),
                                 ("pool", 2, 1_000_000), ("damaged", 0, self.batch - 2), ("damage_from", 0, 1), ("integer_from", 0, 1),
-                                ("rate_start", 1e-9, 1), ("rate_end", 1e-9, 1), ("threads", 0, 1024), ("weather", 0, 1),
+                                ("rate_start", 1e-9, 1), ("rate_end", 1e-9, 1), ("threads", 0, 1024), ("weather", 0, 1), ("mean", 0, 0.9999),
                                 ("checkpoint_every", 1, 10_000_000), ("clocks_apart", 0, 0.9), ("judge_every", 1, 10_000_000),
                                 ("judge_from", 0, 1), ("judge_seeds", 1, 1000)):  # fmt: skip
             value = getattr(self, name)

@@ -76,4 +76,5 @@ def test_the_same_command_and_seed_make_the_same_genome_whatever_the_number_of_t
     assert len({bare(genome) for genome in made}) == 1
     other = CliRunner().invoke(cli, f"{line} --seed 2 -o {tmp_path / 'other.genome'}")
     assert other.exit_code == 0, other.output
-    assert bare(load(tmp_path / "other.genome")) != bare(made[0])
+    if not more:  # four steps from a genome may be no better than it, and then it is kept
+        assert bare(load(tmp_path / "other.genome")) != bare(made[0])
