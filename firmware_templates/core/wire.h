@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #define NCA_WIRES 3u           /* both: no end pulls */
-#define NCA_WIRE_PATIENCE 1500 /* looks at the wires before the other end is given up: longer than a frame that it may be giving elsewhere */
+#define NCA_WIRE_PATIENCE 1536 /* looks at the wires before the other end is given up: longer than a frame that it may be giving elsewhere */
 #define NCA_WIRE_YIELD 32      /* looks within which an end that looks at its wires has answered; they tell a consent from a collision */
 
 /* The wire with which a cell asks to give: wire 0 to the east and south, wire 1 to the north and west, so that the two ends of an edge differ. */

@@ -47,16 +47,16 @@ NCA_EXPORTED uint64_t nca_array_run(nca_array *array, uint64_t until, nca_event 
 NCA_EXPORTED uint64_t nca_array_now(const nca_array *array);
 
 /* Takes a cell's power away, or gives it: it begins anew. */
-NCA_EXPORTED void nca_array_power(nca_array *array, uint32_t cell, uint8_t on);
+NCA_EXPORTED void nca_array_power(nca_array *array, uint32_t number, uint8_t on);
 
 /* From now on wires of an edge are low, whatever the cells do: a short to ground. 0 ends it. */
-NCA_EXPORTED void nca_array_short(nca_array *array, uint32_t cell, uint8_t edge, uint8_t wires);
+NCA_EXPORTED void nca_array_short(nca_array *array, uint32_t number, uint8_t edge, uint8_t low);
 
 /* The share of 2^32 of looks that see other levels than there are, from now on. */
 NCA_EXPORTED void nca_array_glitches(nca_array *array, uint32_t glitches);
 
 /* Looks and pulls of a cell since power-on. */
-NCA_EXPORTED uint64_t nca_array_steps(const nca_array *array, uint32_t cell);
+NCA_EXPORTED uint64_t nca_array_steps(const nca_array *array, uint32_t number);
 
 NCA_EXPORTED void nca_array_close(nca_array *array);
 

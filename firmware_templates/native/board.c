@@ -31,11 +31,12 @@ void nca_native_run(nca_native *powered)
 {
     jmp_buf here;
 
-    powered->leave = &here;
+    powered->leave = &here; /* cppcheck-suppress autoVariables; until this function returns */
     powered->stop = 0;
     if (setjmp(here) == 0) {
         nca_native_power_on(powered);
     }
+    native->leave = 0;
 }
 
 void nca_native_wake(const nca_native_call *call)

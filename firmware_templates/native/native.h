@@ -40,10 +40,10 @@ struct nca_native {
 extern uint8_t nca_ram_start[], nca_ram_end[];
 
 /* Power-on. Never returns. */
-void nca_native_power_on(nca_native *native) __attribute__((noreturn));
+void nca_native_power_on(nca_native *powered) __attribute__((noreturn));
 
 /* Power-on, until `stop` is set. */
-NCA_EXPORTED void nca_native_run(nca_native *native);
+NCA_EXPORTED void nca_native_run(nca_native *powered);
 
 /* An update alone. */
 NCA_EXPORTED void nca_native_wake(const nca_native_call *call);

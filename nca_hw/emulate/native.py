@@ -1,4 +1,4 @@
-"""Native cells: the unmodified firmware as a shared object of the host, as a single chip or as an array whose cells are wired edge to edge."""
+"""Native cells: the unmodified firmware as a shared object of the host, as a single chip or as an array wired edge to edge."""
 
 from __future__ import annotations
 
@@ -43,9 +43,12 @@ def load(image: bytes) -> ctypes.CDLL:
 class _Settings(Structure):
     """nca_array_settings."""
 
-    _fields_ = [  # noqa: RUF012
-        *((name, c_uint32) for name in ("width", "height", "seed", "seed_cell", "step_ns", "jitter", "slowest", "spread_ppm", "stagger_ns", "update_ns",
-                                        "byte_ns", "same_noise", "glitches")), ("image_crc", c_uint16),
+    _fields_ = [
+        *((name, c_uint32) for name in (
+            "width", "height", "seed", "seed_cell", "step_ns", "jitter", "slowest", "spread_ppm", "stagger_ns", "update_ns", "byte_ns",
+            "same_noise", "glitches",
+        )),
+        ("image_crc", c_uint16),
     ]  # fmt: skip
 
 
@@ -54,17 +57,19 @@ class NativeArray:
 
     def __init__(
         self, made: Build, width: int, height: int, *, seed: int = 1, seed_cell: int | None = None, step_ns: int = 2_000,
-        jitter: float = 0.5, slowest: float = 0.0, spread_ppm: int = 10_000, stagger_ns: int = 100_000_000, update_ns: int = 3_500_000, byte_ns: int = 86_806, same_noise: bool = False,
+        jitter: float = 0.5, slowest: float = 0.0, spread_ppm: int = 10_000, stagger_ns: int = 100_000_000, update_ns: int = 3_500_000,
+        byte_ns: int = 86_806, same_noise: bool = False,
     ) -> None:  # fmt: skip
         """Give power to all cells.
 
         Args:
-            made: an image of the family `native`. seed: of all random numbers. seed_cell: whose strap is set; None: that in the middle; -1: nobody's.
-            step_ns: of a look at the wires or a pull, with what the firmware does around it; jitter: uniform, as a fraction of it. slowest: it is up to so many
-                times longer for some cells.
+            made: an image of the family `native`. seed: of all random numbers.
+            seed_cell: whose strap is set; None: that in the middle; -1: nobody's.
+            step_ns: of a look at the wires or a pull, with what the firmware does around it. jitter: uniform, as a fraction of it.
+            slowest: it is up to so many times longer for some cells.
             spread_ppm: clocks are off by up to this. stagger_ns: power comes at random times within this.
-            update_ns: of an update. byte_ns: of a byte out of the service port, 10 bits at 115,200 baud. same_noise: of all chips alike: with no spread,
-                stagger and jitter they do everything at once.
+            update_ns: of an update. byte_ns: of a byte out of the service port, 10 bits at 115,200 baud.
+            same_noise: of all chips alike: with no spread, stagger and jitter they do everything at once.
         Raises:
             NcaHwError: the host can't load the image, or has no memory for the array.
         """
@@ -82,8 +87,8 @@ class NativeArray:
         middle = (height // 2) * width + width // 2
         at = middle if seed_cell is None else self.cells if seed_cell < 0 else seed_cell
         settings = _Settings(
-            width, height, seed, at, step_ns, round(jitter * 1024), round(slowest * 1024), spread_ppm, stagger_ns, update_ns, byte_ns, same_noise, 0,
-            binascii.crc_hqx(made.image.binary, 0),
+            width, height, seed, at, step_ns, round(jitter * 1024), round(slowest * 1024), spread_ppm, stagger_ns, update_ns, byte_ns,
+            same_noise, 0, binascii.crc_hqx(made.image.binary, 0),
         )  # fmt: skip
         self._array = lib.nca_array_new(ctypes.byref(settings))
         if not self._array:
@@ -128,7 +133,7 @@ class NativeArray:
 class _WakeCall(Structure):
     """nca_native_call."""
 
-    _fields_ = [(name, c_void_p) for name in ("state", "neighbours", "perception", "output")]  # noqa: RUF012
+    _fields_ = [(name, c_void_p) for name in ("state", "neighbours", "perception", "output")]
 
 
 _WIRES, _PULL, _NOW = CFUNCTYPE(c_uint8, c_void_p, c_uint8), CFUNCTYPE(None, c_void_p, c_uint8, c_uint8), CFUNCTYPE(c_uint32, c_void_p)
@@ -140,7 +145,7 @@ _FRAMED = CFUNCTYPE(None, c_void_p, c_uint8, c_uint8, c_void_p)
 class _Native(Structure):
     """nca_native."""
 
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("wires", _WIRES), ("pull", _PULL), ("now", _NOW), ("idle", _IDLE), ("noise", _NOISE), ("light", _BYTE), ("report", _BYTE),
         ("wake", _WAKE), ("frame", _FRAME), ("framed", _FRAMED), ("leave", c_void_p), ("image_crc", c_uint16), ("is_seed", c_uint8),
         ("stop", c_uint8),
@@ -178,7 +183,8 @@ class NativeChip(Chip):
         self._raised: BaseException | None = None
         self._native = _Native(
             self._kept(_WIRES, lambda _, edge: self.look_at_wires(edge)), self._kept(_PULL, self._pull),
-            self._kept(_NOW, lambda _: self.look_at_time() & 0xFFFFFFFF), self._kept(_IDLE, lambda *_: None), self._kept(_NOISE, lambda _: noise()),
+            self._kept(_NOW, lambda _: self.look_at_time() & 0xFFFFFFFF), _IDLE(lambda *_: None),
+            self._kept(_NOISE, lambda _: noise()),
             self._kept(_BYTE, lambda _, byte: self.on_light(byte)), self._kept(_BYTE, lambda _, byte: self.on_report(byte)),
             self._kept(_WAKE, self._wake), _FRAME(lambda _: None), _FRAMED(lambda *_: None),
             image_crc=binascii.crc_hqx(image.binary, 0), is_seed=is_seed,

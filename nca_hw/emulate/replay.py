@@ -1,4 +1,4 @@
-"""What a native array has done, in its order, once more through the NumPy reference: every update, and every frame that a cell took over a wire."""
+"""What a native array has done, in its order, once more through the NumPy reference: every update, and every frame that was taken."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class Replay:
     Attributes:
         states: as the reference has them at the end, int8 [cells, C].
         updates, evaluated: updates that cells reported; those that ran the network. different: those whose state is not the reference's.
-        given, taken: frames that one end gave, and the other took, whole. not_given, not_taken: frames that an end broke off; they are given again.
+        given, taken: frames that one end gave, and the other took, whole.
+        not_given, not_taken: frames that an end broke off; they are given again.
         wrong: frames taken that tell another state than their sender had then.
         looks: at the wires that a frame cost its sender, on average.
         ages: how old the states of neighbours were when an update used them, ns since their owner's update, relayed or not.

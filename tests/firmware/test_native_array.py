@@ -1,4 +1,4 @@
-"""Cells of the unmodified firmware on this computer, wired edge to edge: what they grow, what wires deliver, and what no disturbance does."""
+"""Cells of the unmodified firmware on this computer, wired edge to edge: what they grow, deliver, and survive."""
 
 from __future__ import annotations
 

@@ -6,9 +6,11 @@ from nca_hw.firmware import toolchain
 from nca_hw.firmware.families.base import Family
 
 FLAGS = (
-    "-std=gnu99", "-ffreestanding", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-fno-stack-protector", "-U_FORTIFY_SOURCE", "-ffunction-sections", "-g1",
-    "-fdebug-prefix-map=.=", "-fno-asynchronous-unwind-tables", "-Wl,--wrap=nca_cell_wake", "-Wl,--wrap=nca_link_frame",
+    "-std=gnu99", "-ffreestanding", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-fno-stack-protector", "-U_FORTIFY_SOURCE",
+    "-ffunction-sections", "-g1", "-fdebug-prefix-map=.=", "-fno-asynchronous-unwind-tables", "-Wl,--wrap=nca_cell_wake",
+    "-Wl,--wrap=nca_link_frame",
 )  # fmt: skip
+
 
 NATIVE = Family(
     name="native", flash=0, ticks_per_second=1_000_000, sources=("board.c", "array.c", "native.h", "array.h"), linker_script="image.ld",

@@ -1,0 +1,66 @@
+"""C that is rendered for every board, and the core in it, before cppcheck and under warnings that the build does not ask for."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from nca_hw.core.genome import load
+from nca_hw.firmware import render
+from nca_hw.formats.boards import bundled_boards, load_board
+
+CHECKS = ("--std=c99", "--enable=warning,style,performance,portability", "--inconclusive", "--inline-suppr", "--quiet", "--error-exitcode=1")
+SUPPRESSED = (
+    "comparePointers",  # ends of memory, named by the linker
+    "shiftNegativeLHS",  # docs/spec.md wants arithmetic shifts, and every compiler in use shifts so: the vectors would tell
+)  # fmt: skip
+WARNINGS = (
+    "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wmissing-prototypes", "-Wstrict-prototypes", "-Wcast-qual", "-Wundef",
+    "-Werror",
+)  # fmt: skip
+PORTABLE = ("main.c", "cell.c", "link.c", "wire.c", "genome.c")
+BOARDS = tuple(bundled_boards())
+
+
+def rendered(board: str, folder: Path) -> Path:
+    texts, _ = render.sources(load("lizard"), load_board(board))
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def cppcheck(folder: Path) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("cppcheck")
+    if program is None:
+        pytest.skip("cppcheck is not here: apt-get install --no-install-recommends cppcheck")
+    command = [program, *CHECKS, *(f"--suppress={what}" for what in SUPPRESSED), "-I", ".", "."]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_cppcheck_finds_nothing_in_what_is_rendered(board: str, tmp_path: Path) -> None:
+    done = cppcheck(rendered(board, tmp_path))
+    assert done.returncode == 0, done.stderr
+
+
+def test_cppcheck_finds_an_index_out_of_bounds(tmp_path: Path) -> None:
+    main = rendered("native", tmp_path) / "main.c"
+    text = main.read_text()
+    assert "owed[EDGES] = {" in text
+    main.write_text(text.replace("static void plant(void)\n{", "static void plant(void)\n{\n    asking = owed[EDGES];"))
+    done = cppcheck(tmp_path)
+    assert done.returncode == 1
+    assert "out of bounds" in done.stderr
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_what_no_chip_has_a_part_in_compiles_without_warnings(board: str, tmp_path: Path) -> None:
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler here")
+    command = [compiler, "-std=c99", "-ffreestanding", "-O2", *WARNINGS, "-c", *PORTABLE]
+    done = subprocess.run(command, cwd=rendered(board, tmp_path), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
