@@ -13,17 +13,20 @@ from nca_hw.cli import common
 @common.genome_argument
 @click.option("--board", default="rp2040", show_default=True, help="Name of a board (see 'nca-hw boards'), or a board file of your own.")
 @click.option("-o", "--output", type=common.FILE, help="Folder to write.  [default: out/GENOME-BOARD]")
+@common.toolchain_option
 @common.json_option
-def command(genome: str, board: str, output: Path | None, as_json: bool) -> None:
+def command(genome: str, board: str, output: Path | None, toolchain: str, as_json: bool) -> None:
     """Render GENOME into C firmware for a board, compile it, and check it against the board's budgets."""
     from nca_hw.firmware.build import build, write
     from nca_hw.formats.boards import load_board
 
     target = load_board(board)
-    made = build(common.load_genome(genome), target)
+    made = build(common.load_genome(genome), target, toolchain)
     folder = output or Path("out") / f"{Path(genome).stem}-{target.name}"
     paths = write(made, folder)
     sizes = made.sizes()
+    for warning in made.warnings:
+        common.say(f"warning: {warning}; it is not what ships")
     if as_json:
         common.emit("build", {**sizes, "files": [str(path) for path in paths]})
         return

@@ -44,6 +44,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON doc
 genome_argument = click.argument("genome", default="lizard")
 
 
+toolchain_option = click.option(
+    "--toolchain", type=click.Choice(["pinned", "gcc"]), default="pinned", show_default=True,
+    help="pinned: the compiler of what ships. gcc: the system's, as a second opinion.",
+)  # fmt: skip
+
+
 def load_genome(name: str) -> Genome:
     """The genome of a file or a bundled name."""
     from nca_hw.core.genome import load

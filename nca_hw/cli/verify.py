@@ -15,8 +15,9 @@ from nca_hw.cli import common
 @click.option("--board", default="rp2040", show_default=True, help="Name of a board, or a board file of your own.")
 @click.option("--updates", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="Whole updates to compare.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of states, frames and their damage.")
+@common.toolchain_option
 @common.json_option
-def command(genome: str, board: str, updates: int, seed: int, as_json: bool) -> None:
+def command(genome: str, board: str, updates: int, seed: int, toolchain: str, as_json: bool) -> None:
     """Build the image and run it, unmodified, on an emulated chip.
 
     It hears random neighbours on its links, damaged frames among them, and every update that it sends is compared, byte for byte, with
@@ -28,7 +29,7 @@ def command(genome: str, board: str, updates: int, seed: int, as_json: bool) -> 
     from nca_hw.formats.boards import load_board
 
     loaded = common.load_genome(genome)
-    made = build(loaded, load_board(board))
+    made = build(loaded, load_board(board), toolchain)
     with common.progress("verifying", updates) as advance:
         proved = verify(loaded, made, updates, seed, advance)
     replay = None

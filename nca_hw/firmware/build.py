@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nca_hw.core.genome import Genome
-from nca_hw.errors import LimitMissed
+from nca_hw.errors import LimitMissed, NcaHwError
 from nca_hw.firmware import render
 from nca_hw.firmware.families import family
 from nca_hw.firmware.image import Image, read_image
@@ -17,6 +17,7 @@ from nca_hw.formats.boards import Board
 from nca_hw.formats.files import make_folder, write_whole
 
 NAME = "nca-hw"
+PINNED, GCC = TOOLCHAINS = ("pinned", "gcc")
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,15 @@ class Build:
     Attributes:
         stack: worst case, bytes, bound from the image; None where it is only measured, by verify.
         files: around the image, path below the folder to bytes.
+        toolchain: that compiled it. warnings: budgets that are missed by an image that is not shipped.
     """
 
     board: Board
     image: Image
     stack: int | None
     files: dict[str, bytes]
+    toolchain: str = PINNED
+    warnings: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -42,6 +46,8 @@ class Build:
         """What size.json holds."""
         return {
             "board": self.board.name,
+            "toolchain": self.toolchain,
+            "warnings": list(self.warnings),
             "rom_bytes": len(self.image.binary),
             "rom_budget": self.board.budget.rom,
             "rom_parts": self.image.parts,
@@ -53,33 +59,38 @@ class Build:
         }
 
 
-def build(genome: Genome, board: Board) -> Build:
+def build(genome: Genome, board: Board, toolchain: str = PINNED) -> Build:
     """Render, compile and link; nothing is written. The same genome and board give the same bytes on every machine.
 
+    Args:
+        toolchain: "pinned", or "gcc" for a second opinion: its bytes are those of the GCC that is there, and a budget of ROM that it misses
+            is a warning.
     Raises:
         LimitMissed: the image is over a budget; says by how many bytes.
         ToolMissing: the compiler is not installed.
+        NcaHwError: the family has no second compiler.
     """
     chips = family(board.family)
+    compile_and_link = chips.compile_and_link if toolchain == PINNED else chips.second_opinion
+    if compile_and_link is None:
+        raise NcaHwError(f"the family {chips.name!r} has one compiler only", cure="Leave --toolchain out.")
     texts, compiled = render.sources(genome, board)
     with tempfile.TemporaryDirectory(prefix="nca-hw-") as folder:
         for name, text in texts.items():
             (Path(folder) / name).write_text(text)
-        chips.compile_and_link(Path(folder), compiled, f"{NAME}.elf")
+        compile_and_link(Path(folder), compiled, f"{NAME}.elf")
         image = read_image(chips.seal((Path(folder) / f"{NAME}.elf").read_bytes()), chips.flash)
     stack = chips.stack(image.binary, image.symbols) if chips.stack else None
-    over = [
-        f"{what} {used} B, {used - limit} B over the budget of {limit} B"
-        for what, used, limit in (
-            ("ROM", len(image.binary), board.budget.rom), ("cell RAM", image.cell_ram, board.budget.cell_ram),
-            ("flash", len(image.binary), board.memory.flash), ("static RAM and stack", image.static_ram + (stack or 0), board.memory.ram),
-        ) if used > limit
+    rom = _over("ROM", len(image.binary), board.budget.rom)
+    memory = [
+        *_over("cell RAM", image.cell_ram, board.budget.cell_ram), *_over("flash", len(image.binary), board.memory.flash),
+        *_over("static RAM and stack", image.static_ram + (stack or 0), board.memory.ram),
     ]  # fmt: skip
-    if over:
+    if over := memory if toolchain == GCC else [*rom, *memory]:
         parts = ", ".join(f"{part} {size}" for part, size in image.parts.items())
         told = f"the image for {board.name} does not fit: {'; '.join(over)} (ROM: {parts})"
         raise LimitMissed(told, cure="Train or choose a smaller genome.")
-    made = Build(board, image, stack, {})
+    made = Build(board, image, stack, {}, toolchain, tuple(rom))
     files = {
         f"{NAME}.elf": image.elf,
         f"{NAME}.bin": image.binary,
@@ -89,7 +100,7 @@ def build(genome: Genome, board: Board) -> Build:
         **{f"platformio/src/{name}": text.encode() for name, text in texts.items()},
         **{f"platformio/{name}": text.encode() for name, text in render.project(board).items()},
     }
-    return Build(board, image, stack, files)
+    return replace(made, files=files)
 
 
 def write(made: Build, folder: Path) -> list[Path]:
@@ -105,6 +116,10 @@ def write(made: Build, folder: Path) -> list[Path]:
         write_whole(folder / name, data)
         paths.append(folder / name)
     return paths
+
+
+def _over(what: str, used: int, limit: int) -> list[str]:
+    return [f"{what} {used} B, {used - limit} B over the budget of {limit} B"] if used > limit else []
 
 
 def _map(image: Image) -> str:

@@ -18,7 +18,7 @@ REST = "links, waiting, board"
 
 @dataclass(frozen=True)
 class Symbol:
-    """A function or an object of the image."""
+    """A function or an object of the image, by its name in the sources: without what GCC adds to those that it has changed (.isra.0)."""
 
     name: str
     address: int
@@ -60,7 +60,7 @@ def read_image(elf: bytes, flash: int) -> Image:
         binary += elf[section["sh_offset"] : section["sh_offset"] + section["sh_size"]]
     symbols = sorted(
         (
-            Symbol(s.name, s["st_value"] & ~1 if s["st_info"]["type"] == "STT_FUNC" else s["st_value"], s["st_size"],
+            Symbol(s.name.split(".")[0], s["st_value"] & ~1 if s["st_info"]["type"] == "STT_FUNC" else s["st_value"], s["st_size"],
                    s["st_info"]["type"] == "STT_FUNC")
             for s in file.get_section_by_name(".symtab").iter_symbols() if s["st_size"]
         ), key=lambda s: (s.address, s.name),

@@ -21,6 +21,11 @@ COMMON = (
 CLANG = (
     *COMMON, "-Oz", "-Xclang", "-Oz", "-fno-stack-protector", "-fno-sanitize=all", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables",
 )  # fmt: skip
+GCC = (
+    "-std=c99", "-ffreestanding", "-fno-builtin", "-fomit-frame-pointer", "-ffunction-sections", "-fdata-sections", "-flto", "-g1",
+    "-Os",  # with -O2 and -flto, GCC 12.2.1 for ARM stores twice what is volatile: after a loop that sends bytes, two are sent again
+    "-fno-jump-tables", "-fno-partial-inlining", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-nostartfiles",
+)  # fmt: skip
 LINK = ("-nostdlib", "-Wl,-T,image.ld", "-Wl,--gc-sections", "-Wl,--build-id=none")
 
 

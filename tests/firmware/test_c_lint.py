@@ -12,14 +12,16 @@ from nca_hw.core.genome import load
 from nca_hw.firmware import render
 from nca_hw.formats.boards import bundled_boards, load_board
 
-CHECKS = ("--std=c99", "--enable=warning,style,performance,portability", "--inconclusive", "--inline-suppr", "--quiet", "--error-exitcode=1")
+CHECKS = (
+    "--std=c99", "--enable=warning,style,performance,portability", "--inconclusive", "--inline-suppr", "--quiet", "--error-exitcode=1",
+)  # fmt: skip
 SUPPRESSED = (
     "comparePointers",  # ends of memory, named by the linker
     "shiftNegativeLHS",  # docs/spec.md wants arithmetic shifts, and every compiler in use shifts so: the vectors would tell
 )  # fmt: skip
 WARNINGS = (
-    "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wmissing-prototypes", "-Wstrict-prototypes", "-Wcast-qual", "-Wundef",
-    "-Werror",
+    "-Wall", "-Wextra", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wmissing-prototypes", "-Wstrict-prototypes", "-Wcast-qual",
+    "-Wundef", "-Werror",
 )  # fmt: skip
 PORTABLE = ("main.c", "cell.c", "link.c", "wire.c", "genome.c")
 BOARDS = tuple(bundled_boards())

@@ -27,6 +27,7 @@ class Family:
         sources: files of its folder, compiled as they are or, with .j2, rendered. linker_script: one more.
         holes: what its templates are rendered with.
         compile_and_link: the folder with all sources, what to compile, the ELF to write.
+        second_opinion: the same by a compiler of other makers, a GCC of the system; its images are compared, not shipped.
         seal: the last touch on an ELF, a checksum for example.
         stack: the worst case, bytes, bound from the image alone; None where only a watermark is known.
         containers: files for flashing, name to bytes, from the image.
@@ -42,3 +43,4 @@ class Family:
     containers: Callable[[bytes], Mapping[str, bytes]]
     seal: Callable[[bytes], bytes] = untouched
     stack: Callable[[bytes, list[Symbol]], int] | None = None
+    second_opinion: Callable[[Path, tuple[str, ...], str], None] | None = None
