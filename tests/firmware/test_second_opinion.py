@@ -39,6 +39,7 @@ def test_an_image_by_gcc_is_another_one_and_computes_the_same(lizard: Genome, bo
     assert made.sha256 != build(lizard, board).sha256
     proved = verify(lizard, made, updates=200)
     assert proved.equal, proved.mismatch
+    assert made.stack is None or proved.stack_bytes <= made.stack
 
 
 def test_a_rom_budget_that_gcc_misses_is_a_warning_and_one_of_ram_an_error(lizard: Genome, board: Board) -> None:

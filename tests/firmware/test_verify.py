@@ -38,6 +38,7 @@ def test_the_shipped_image_equals_the_reference(lizard: tuple[Genome, Build]) ->
     assert proved.updates_compared == 1000
     assert proved.whole_updates == 30
     assert proved.frames_rejected > 10
+    assert proved.stack_bytes <= lizard[1].stack  # the bound from the call graph holds
     assert 50_000 < proved.cycles_per_update < 1_000_000
 
 
