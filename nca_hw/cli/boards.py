@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+
 import rich_click as click
 
 from nca_hw.cli import common
 
 
 @click.command(cls=common.Command, short_help="The boards that firmware can be built for.")
+@click.option("--schema", "as_schema", is_flag=True, help="Instead: the JSON Schema of board files, for editors.")
 @common.json_option
-def command(as_json: bool) -> None:
+def command(as_schema: bool, as_json: bool) -> None:
     """List the known boards and how far each was proved: compiled, emulated, or flashed."""
-    from nca_hw.formats.boards import bundled_boards, load_board
+    from nca_hw.formats.boards import bundled_boards, load_board, schema
 
+    if as_schema:
+        click.echo(json.dumps(schema(), indent=1))
+        return
     boards = [load_board(name) for name in bundled_boards()]
     if as_json:
         common.emit("boards", {"boards": [board.model_dump() for board in boards]})

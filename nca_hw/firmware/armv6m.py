@@ -9,7 +9,7 @@ from nca_hw.firmware.image import Symbol
 
 
 def stack_bound(binary: bytes, flash: int, symbols: list[Symbol], entry: str) -> int:
-    """Deepest stack from `entry` on: frames (push, sub sp) added up along the call graph (bl, and blx to whatever a literal of any function names).
+    """Deepest stack from `entry` on: frames (push, sub sp) added up along the call graph (bl, and blx to whatever is named by literals).
 
     The code is ARMv6-M without recursion; encodings are those of the ARMv6-M manual, section A5.2.
     """

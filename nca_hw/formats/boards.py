@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -121,6 +121,15 @@ class Board(Strict):
     def pin(self, name: str) -> int:
         """The firmware's number of a pin."""
         return self.chip.pins[name]
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a board file, for editors. Which pins a chip has, and what each can be, is checked only on loading."""
+    document = Board.model_json_schema()
+    del document["properties"]["name"]  # the file's
+    document["required"].remove("name")
+    document["properties"]["family"] = {"enum": list(CHIPS), "title": "Family", "type": "string"}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document, "title": "Board of nca-hw"}
 
 
 def bundled_boards() -> dict[str, Path]:
