@@ -44,12 +44,24 @@ def _core() -> str | None:
     return "equals the reference" if (new == expected).all() else None
 
 
+def _simavr() -> str | None:
+    from nca_hw.emulate import engine_build, simavr
+    from nca_hw.errors import ToolMissing
+
+    try:
+        simavr.library()
+    except ToolMissing:
+        return None
+    return f"compiles and loads ({engine_build.cache_folder()})"
+
+
 REINSTALL = "pip install --force-reinstall nca-hw"
 CHECKS: list[tuple[str, str, Callable[[], str | None], str, bool]] = [
     ("C core", "simulate, verify", _core, REINSTALL, False),
     ("simpy", "simulate", _package("simpy"), "pip install simpy", False),
     ("ziglang", "build (the compiler)", _package("ziglang"), "pip install ziglang==0.17.1", False),
     ("unicorn", "verify (the emulated CPU)", _package("unicorn"), "pip install unicorn", False),
+    ("libsimavr", "emulate (AVR chips)", _simavr, "apt-get install libsimavr-dev libelf-dev", True),
     ("torch", "train (on a GPU)", _package("torch"), "pip install 'nca-hw[train]'", True),
     ("tensorstore", "import (Orbax folders)", _package("tensorstore"), "pip install 'nca-hw[orbax]'", True),
 ]
