@@ -305,7 +305,7 @@ def test_a_misspelt_command_is_told_the_nearest(tmp_path: Path) -> None:
 
 def test_help_lists_every_command(tmp_path: Path) -> None:
     text = run("--help", cwd=tmp_path).stdout
-    for command in ("import", "train", "quantize", "show", "simulate", "build", "verify", "boards", "genomes", "doctor"):
+    for command in ("import", "train", "quantize", "show", "simulate", "build", "verify", "emulate", "boards", "genomes", "doctor"):
         assert re.search(rf"\b{command}\b", text), command
 
 
