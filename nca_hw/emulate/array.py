@@ -9,10 +9,9 @@ from nca_hw.emulate.chip import Chip
 from nca_hw.emulate.emulators import emulated
 from nca_hw.firmware.build import Build
 from nca_hw.firmware.image import CELL_SYMBOL
-from nca_hw.firmware.render import state_in_perception
+from nca_hw.firmware.render import layout
 from nca_hw.sim.rules import Array, IntegerRule, Wake
 
-WAKE_SYMBOL = "nca_cell_wake"
 TIME_STEP_US = 20_000
 FIRST_WAKE_S = 10.0
 
@@ -20,7 +19,7 @@ FIRST_WAKE_S = 10.0
 class FirmwareRule(IntegerRule):
     """The integer cell, run by the machine code of a built image on an emulated chip.
 
-    The image boots and runs until `main` calls `nca_cell_wake` for the first time. That call, with the registers the compiler chose for
+    The image boots and runs until `main` calls the update for the first time. That call, with the registers the compiler chose for
     it, is repeated for every wake of every cell; nothing of the calling convention is assumed. Links, waits and faults are the simulator's.
 
     Attributes:
@@ -39,14 +38,13 @@ class FirmwareRule(IntegerRule):
         self.name = f"firmware {made.board.name}"
         self.updates = 0
         at = {symbol.name: symbol.address for symbol in made.image.symbols}
-        self._state_at = at[CELL_SYMBOL]
-        # main.c.j2: the state, where it is not the beginning of the perception; the perception; the neighbours.
-        self._heard_at = self._state_at + genome.perception + (0 if state_in_perception(genome) else genome.channels)
+        place = layout(genome, made.board)
+        self._state_at, self._heard_at = at[CELL_SYMBOL] + place.state_at, at[CELL_SYMBOL] + place.heard_at
         self._chip = emulated(made)
         self._chip.step = TIME_STEP_US
-        self.meter = self._chip.meter(at[WAKE_SYMBOL]) if metered else None
+        self.meter = self._chip.meter(at[place.wake]) if metered else None
         self._chip.reset()
-        self._call = self._chip.run_to_call(at[WAKE_SYMBOL])
+        self._call = self._chip.run_to_call(at[place.wake])
         # With a limit this once, on codes that run the network under any mask: a wake's loops depend on no data, so that one which
         # returns stands for all.
         self._chip.write(self._state_at, bytes([CODE_MAX]) * genome.channels)

@@ -25,6 +25,8 @@ from nca_hw.emulate.chip import EDGES, Chip, EmulationError, Meter
 from nca_hw.emulate.emulators import emulated
 from nca_hw.emulate.wire import WireEnd
 from nca_hw.firmware.build import Build
+from nca_hw.firmware.image import CELL_SYMBOL
+from nca_hw.firmware.render import layout
 from nca_hw.formats.files import write_whole
 from nca_hw.sim.fast_engine import FastArray
 from nca_hw.sim.rules import IntegerRule, ReferenceRule
@@ -190,7 +192,7 @@ def _whole(
     noise = np.random.default_rng(1)
     chip, log = emulated(made, noise=lambda: int(noise.integers(2))), _Log()
     chip.step = TIME_STEP_US
-    state_at = next(s.address for s in made.image.symbols if s.name == "cell")  # the state comes first in it
+    state_at = next(s.address for s in made.image.symbols if s.name == CELL_SYMBOL) + layout(genome, made.board).state_at
     own, neighbours = np.zeros(genome.channels, np.int8), np.zeros((NEIGHBOURS, genome.channels), np.int8)
     frame_bytes = len(frames.encode(0, own))
     taken: list[tuple[int, bytes]] = []

@@ -21,8 +21,8 @@ from nca_hw.core.model import ALIVE_THRESHOLD, ALPHA
 from nca_hw.core.reference import SEED_QUIET
 from nca_hw.emulate import simavr
 from nca_hw.emulate.array import WAKE_SYMBOL
-from nca_hw.emulate.wall_replay import Compared, Difference, Replay
 from nca_hw.emulate.simavr import FEMTO, Events, Firmware, LedTiming, SimavrArray, Wiring, Work
+from nca_hw.emulate.wall_replay import Compared, Difference, Replay
 from nca_hw.errors import NcaHwError
 from nca_hw.firmware.build import Build
 from nca_hw.firmware.image import CELL_SYMBOL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from nca_hw.core import frames
 from nca_hw.core.genome import Genome, Kernel
 from nca_hw.core.reference import SEED_QUIET
 from nca_hw.firmware.families import family
+from nca_hw.firmware.kernels import kernel_for
 from nca_hw.formats.boards import Board
 
 CORE = ("cell.h", "cell.c", "link.h", "link.c", "wire.h", "wire.c", "board.h")
@@ -22,6 +24,23 @@ CORE = ("cell.h", "cell.c", "link.h", "link.c", "wire.h", "wire.c", "board.h")
 def state_in_perception(genome: Genome) -> bool:
     """Whether the state is its own perception: the identity comes first, and no other kernel looks at the cell itself."""
     return genome.kernels[0] is Kernel.IDENTITY and Kernel.LAPLACIAN not in genome.kernels
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the cell is in an image: its update's symbol, and of its RAM the bytes at which the state and the neighbours are."""
+
+    wake: str
+    state_at: int
+    heard_at: int
+
+
+def layout(genome: Genome, board: Board) -> Layout:
+    """Of the image that `sources` makes: main.c.j2."""
+    kernel = kernel_for(genome, family(board.family).kernels)
+    if kernel is not None:
+        return Layout(kernel.wake, kernel.state_at, genome.perception)
+    return Layout("nca_cell_wake", 0, genome.perception + (0 if state_in_perception(genome) else genome.channels))
 
 
 def sources(genome: Genome, board: Board) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -39,25 +58,31 @@ def sources(genome: Genome, board: Board) -> tuple[dict[str, str], tuple[str, ..
 
     chips = family(board.family)
     texts = {name: (folder / "core" / name).read_text() for name in CORE}
+    kernel = kernel_for(genome, chips.kernels)
     tables = _tables(genome)
     texts["genome.h"] = render(
         "genome.h.j2", channels=genome.channels, hidden=genome.hidden, kernels=len(genome.kernels), perception=genome.perception,
         alpha=genome.alpha, alive=genome.alive, s1=genome.s1, s2=genome.s2, tap_shift=genome.tap_shift,
         arrays=[(name, ctype, len(values)) for name, ctype, values in tables],
     )  # fmt: skip
-    texts["genome.c"] = render("genome.c.j2", tables=tables)
+    if kernel is None:
+        texts["genome.c"] = render("genome.c.j2", tables=tables)
+    else:
+        texts |= {name: (folder / "kernels" / name).read_text() for name in (f"{kernel.name}.h", *kernel.sources)}
+        texts["tables.S"] = render("kernels/tables.S.j2", tables=[(t.name, t.directive, t.values) for t in kernel.tables(genome)])
     texts["main.c"] = render(
         "main.c.j2", seed_quiet=SEED_QUIET, interval=round(board.interval_us * chips.ticks_per_second / 1e6),
         brightness=board.led.brightness, seed=genome.seed.tolist(),
         about=frames.about(genome.cell_hash, genome.channels),
         lights=[min(channel, genome.channels - 1) for channel in (1, 0, 2)],  # a WS2812 wants green, red, blue
-        state_in_perception=state_in_perception(genome),
+        state_in_perception=state_in_perception(genome), kernel=kernel.name if kernel else None,
     )  # fmt: skip
     for name in (*chips.sources, chips.linker_script):
         path = f"{chips.name}/{name}"
         texts[name.removesuffix(".j2")] = render(path, **chips.holes(board)) if name.endswith(".j2") else (folder / path).read_text()
     own = [name.removesuffix(".j2") for name in chips.sources if not name.endswith(".h")]
-    compiled = (*own, "main.c", "cell.c", "link.c", "wire.c", "genome.c")
+    cell = ("tables.S", *kernel.sources) if kernel else ("genome.c",)
+    compiled = (*own, "main.c", "cell.c", "link.c", "wire.c", *cell)
     return texts, compiled
 
 

@@ -76,7 +76,8 @@ class TrainSettings:
     def __post_init__(self) -> None:
         for name, low, high in (("steps", 1, 10_000_000), ("seed", 0, 2**32 - 1), ("turn", 0, FULL_TURN - 1), ("batch", 2, 1024),
                                 ("pool", 2, 1_000_000), ("damaged", 0, self.batch - 2), ("damage_from", 0, 1), ("integer_from", 0, 1),
-                                ("rate_start", 1e-9, 1), ("rate_end", 1e-9, 1), ("threads", 0, 1024), ("weather", 0, 1), ("mean", 0, 0.9999),
+                                ("rate_start", 1e-9, 1), ("rate_end", 1e-9, 1), ("threads", 0, 1024), ("weather", 0, 1),
+                                ("mean", 0, 0.9999),
                                 ("checkpoint_every", 1, 10_000_000), ("clocks_apart", 0, 0.9), ("judge_every", 1, 10_000_000),
                                 ("judge_from", 0, 1), ("judge_seeds", 1, 1000)):  # fmt: skip
             value = getattr(self, name)

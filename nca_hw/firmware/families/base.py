@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nca_hw.firmware.image import Symbol
+from nca_hw.firmware.kernels import Kernel
 from nca_hw.formats.boards import Board
 
 
@@ -30,7 +31,7 @@ class Family:
         second_opinion: the same by a compiler of other makers, a GCC of the system; its images are compared, not shipped.
         seal: the last touch on an ELF, a checksum for example.
         stack: the worst case, bytes, bound from the image alone; None where only a watermark is known.
-        containers: files for flashing, name to bytes, from the image.
+        containers: files for flashing, name to bytes, from the image. kernels: the first that supports a genome is its cell.
     """
 
     name: str
@@ -44,3 +45,4 @@ class Family:
     seal: Callable[[bytes], bytes] = untouched
     stack: Callable[[bytes, list[Symbol]], int] | None = None
     second_opinion: Callable[[Path, tuple[str, ...], str], None] | None = None
+    kernels: tuple[Kernel, ...] = ()

@@ -10,6 +10,7 @@ from elftools.elf.elffile import ELFFile
 from nca_hw.firmware import toolchain
 from nca_hw.firmware.armv6m import stack_bound
 from nca_hw.firmware.families.base import Family
+from nca_hw.firmware.kernels import CORTEX_M0PLUS
 from nca_hw.formats.boards import Board
 from nca_hw.formats.uf2 import to_uf2
 
@@ -49,4 +50,5 @@ RP2040 = Family(
     second_opinion=toolchain.gcc("arm-none-eabi-gcc", "gcc-arm-none-eabi", "-mcpu=cortex-m0plus", "-mthumb", *toolchain.GCC),
     stack=lambda binary, symbols: stack_bound(binary, FLASH, symbols, "reset"),
     containers=lambda image: {"nca-hw.uf2": to_uf2(image, FLASH)},
+    kernels=(CORTEX_M0PLUS,),
 )  # fmt: skip
