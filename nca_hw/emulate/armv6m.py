@@ -3,15 +3,69 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import unicorn
 from unicorn import arm_const
+
+from nca_hw.emulate.chip import PAGE, Chip
+from nca_hw.emulate.wire import WIRES
+from nca_hw.formats.boards import Board
 
 LOAD_STORE, BRANCH_TAKEN, CALL = 2, 2, 3
 
 
+class CortexM0Plus(Chip):
+    """A chip with this processor, before its reset: flash from `flash_at` on, RAM from `ram_at` on."""
+
+    pc_register, return_register, thumb = arm_const.UC_ARM_REG_PC, arm_const.UC_ARM_REG_LR, 1
+    flash_at: int
+    ram_at: int
+    ram_bytes: int
+    blocks: Sequence[int]  # of registers, each of a page
+    light_bits: int  # that the firmware sends in a word to the LED
+    light_symbols: dict[str, str]  # what the LED takes for a zero and a one
+
+    def __init__(self, flash: bytes, board: Board, *, is_seed: bool = False, noise: Callable[[], int] = lambda: 1) -> None:
+        self.flash = flash
+        self._board = board
+        self._noise = noise
+        self._wire_pins = board.wires()[::2]
+        self._seed = (1 << board.pin(board.seed.pin)) if is_seed else 0
+        mu = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+        mu.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M0)
+        pages = -(-len(flash) // PAGE) * PAGE
+        mu.mem_map(self.flash_at, pages, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+        mu.mem_write(self.flash_at, flash.ljust(pages, b"\xff"))
+        mu.mem_map(self.ram_at, self.ram_bytes)
+        super().__init__(mu, self.blocks)
+
+    def light(self, words: Sequence[int]) -> list[int]:
+        """See Chip."""
+        size = len(next(iter(self.light_symbols)))
+        bits = "".join(f"{word:0{self.light_bits}b}" for word in words)
+        told = "".join(self.light_symbols.get(bits[i : i + size], "?") for i in range(0, len(bits), size))
+        return [-1 if "?" in told[i : i + 8] else int(told[i : i + 8], 2) for i in range(0, len(told), 8)]
+
+    def meter(self, function: int) -> CycleMeter:
+        """See Chip."""
+        meter = CycleMeter(self.flash, self.flash_at, function)
+        self.on_every_instruction(meter.step)
+        return meter
+
+    def levels(self) -> int:
+        """Levels of all wires, as bits by pin."""
+        return sum(self.look_at_wires(edge) << pin for edge, pin in enumerate(self._wire_pins))
+
+    def pulled(self, pulled_pins: int, edge: int) -> int:
+        """Wires of an edge among pins that are pulled low, as a mask."""
+        return pulled_pins >> self._wire_pins[edge] & WIRES
+
+
 class CycleMeter:
-    """Counts cycles of a Cortex-M0+ between entry to a function and return from it."""
+    """Counts cycles between entry to a function and return from it, with single-cycle multiplier and single-cycle I/O (ARM DDI 0484C, table 3-1), and
+    no wait states of flash or its cache."""
 
     def __init__(self, flash: bytes, base: int, function: int) -> None:
         self._flash = flash

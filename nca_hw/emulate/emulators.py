@@ -8,6 +8,7 @@ from typing import Protocol
 from nca_hw.emulate.chip import Chip
 from nca_hw.emulate.native import NativeChip
 from nca_hw.emulate.rp2040 import Rp2040
+from nca_hw.emulate.stm32g031 import Stm32g031
 from nca_hw.errors import NcaHwError
 from nca_hw.firmware.build import Build
 from nca_hw.formats.boards import Board
@@ -21,7 +22,7 @@ class Emulator(Protocol):
         ...
 
 
-EMULATORS: dict[str, Emulator] = {"rp2040": Rp2040, "native": NativeChip}
+EMULATORS: dict[str, Emulator] = {"rp2040": Rp2040, "stm32g031": Stm32g031, "native": NativeChip}
 
 
 def emulated(made: Build, *, is_seed: bool = False, noise: Callable[[], int] = lambda: 1) -> Chip:

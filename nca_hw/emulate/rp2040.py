@@ -6,15 +6,11 @@ The unmodified image runs from reset on unicorn's Cortex-M0.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import unicorn
-from unicorn import arm_const
-
-from nca_hw.emulate.armv6m import CycleMeter
-from nca_hw.emulate.chip import EDGES, PAGE, Chip, EmulationError
-from nca_hw.emulate.wire import WIRES
+from nca_hw.emulate.armv6m import CortexM0Plus
+from nca_hw.emulate.chip import EmulationError
 from nca_hw.firmware.families.rp2040 import BOOT2, FLASH, boot_crc
 from nca_hw.formats.boards import Board
 
@@ -31,25 +27,15 @@ BLOCKS = (SSI, RESETS, CLOCKS, XOSC, PADS_BANK0, IO_BANK0, SPI0, UART0, WATCHDOG
 NEEDED = 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 16 | 1 << 21 | 1 << 22  # IO, pads (the flash's too), SPI0, timer, UART0
 
 
-class Rp2040(Chip):
-    """One chip."""
+class Rp2040(CortexM0Plus):
+    """One chip. Its LED hears four bits of the SPI a bit."""
 
-    stack_top = STACK_TOP
-    pc_register, return_register, thumb = arm_const.UC_ARM_REG_PC, arm_const.UC_ARM_REG_LR, 1
+    flash_at, ram_at, ram_bytes, stack_top, blocks = FLASH, RAM, RAM_BYTES, STACK_TOP, BLOCKS
+    light_bits, light_symbols = 16, {"1000": "0", "1100": "1"}
 
     def __init__(self, flash: bytes, board: Board, *, is_seed: bool = False, noise: Callable[[], int] = lambda: 1) -> None:
-        self.flash = flash
-        self._board = board
-        self._noise = noise
-        self._wire_pins = board.wires()[::2]
-        self._seed = (1 << board.pin(board.seed.pin)) if is_seed else 0
         self._output_enabled = 0
-        mu = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
-        mu.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M0)
-        mu.mem_map(FLASH, -(-len(flash) // PAGE) * PAGE, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
-        mu.mem_write(FLASH, flash.ljust(-(-len(flash) // PAGE) * PAGE, b"\xff"))
-        mu.mem_map(RAM, RAM_BYTES)
-        super().__init__(mu, BLOCKS)
+        super().__init__(flash, board, is_seed=is_seed, noise=noise)
 
     def reset(self, stack_fill: int = 0xA5) -> None:
         """What the boot ROM does: check the second stage and copy it to SRAM. SRAM holds `stack_fill` everywhere else."""
@@ -62,19 +48,7 @@ class Rp2040(Chip):
 
     def pulls(self, edge: int) -> int:
         """See Chip."""
-        return self._output_enabled >> self._wire_pins[edge] & WIRES
-
-    def light(self, words: Sequence[int]) -> list[int]:
-        """See Chip: four bits of the SPI a bit, 1000 for a zero and 1100 for a one."""
-        bits = "".join(f"{word:016b}" for word in words)
-        told = "".join({"1000": "0", "1100": "1"}.get(bits[i : i + 4], "?") for i in range(0, len(bits), 4))
-        return [-1 if "?" in told[i : i + 8] else int(told[i : i + 8], 2) for i in range(0, len(told), 8)]
-
-    def meter(self, function: int) -> CycleMeter:
-        """See Chip."""
-        meter = CycleMeter(self.flash, FLASH, function)
-        self.on_every_instruction(meter.step)
-        return meter
+        return self.pulled(self._output_enabled, edge)
 
     def wrong_setup(self) -> list[str]:
         """See Chip: baud rate, functions of pins and their pads, blocks out of reset, watchdog."""
@@ -103,10 +77,7 @@ class Rp2040(Chip):
     def _read(self, mu: Any, offset: int, size: int, base: int) -> int:
         address = base + offset
         if address == SIO + 4:
-            levels = self._seed
-            for edge in range(EDGES):
-                levels |= self.look_at_wires(edge) << self._wire_pins[edge]
-            return levels
+            return self._seed | self.levels()
         if address == TIMERAWL:
             return self.look_at_time() & 0xFFFFFFFF
         if address == UART0 + 0x18:

@@ -78,12 +78,17 @@ def sources(genome: Genome, board: Board) -> tuple[dict[str, str], tuple[str, ..
         state_in_perception=state_in_perception(genome), kernel=kernel.name if kernel else None,
     )  # fmt: skip
     for name in (*chips.sources, chips.linker_script):
-        path = f"{chips.name}/{name}"
-        texts[name.removesuffix(".j2")] = render(path, **chips.holes(board)) if name.endswith(".j2") else (folder / path).read_text()
-    own = [name.removesuffix(".j2") for name in chips.sources if not name.endswith(".h")]
+        path = name if "/" in name else f"{chips.name}/{name}"
+        texts[_bare(name)] = render(path, **chips.holes(board)) if name.endswith(".j2") else (folder / path).read_text()
+    own = [_bare(name) for name in chips.sources if not name.endswith(".h")]
     cell = ("tables.S", *kernel.sources) if kernel else ("genome.c",)
     compiled = (*own, "main.c", "cell.c", "link.c", "wire.c", *cell)
     return texts, compiled
+
+
+def _bare(name: str) -> str:
+    """The name of a source beside all others."""
+    return name.rsplit("/", 1)[-1].removesuffix(".j2")
 
 
 def project(board: Board) -> dict[str, str]:

@@ -186,6 +186,12 @@ def _clashes(file: TomlFile, board: Board) -> Iterator[str]:
     ):  # fmt: skip
         if pin in chip.pins and pin not in allowed:
             yield file.mistake(place, f"pin {pin} is no {why}; those are {', '.join(sorted(allowed, key=chip.pins.__getitem__))}")
+    for place, pin, only, why in (
+        *((("edges", side), pin, chip.wires, chip.wires_why) for side in SIDES for pin in getattr(board.edges, side)),
+        (("seed", "pin"), board.seed.pin, chip.seed, chip.seed_why),
+    ):  # fmt: skip
+        if only is not None and pin in chip.pins and pin not in only:
+            yield file.mistake(place, f"pin {pin} is none {why}; those are {', '.join(sorted(only, key=chip.pins.__getitem__))}")
     for side in SIDES:
         pair = [chip.pins.get(pin) for pin in getattr(board.edges, side)]
         if chip.neighbouring_wires and None not in pair and pair[1] != pair[0] + 1:  # type: ignore[operator]

@@ -13,7 +13,8 @@ class Chip:
     Attributes:
         pins: names to numbers, as the firmware numbers them. led: pins that can drive the LED, and why only those.
         service: pins that can be the service port's output. clock_hz: the processor's clock in this firmware.
-        neighbouring_wires: the two wires of an edge must be neighbouring pins, wire 0 the lower.
+        neighbouring_wires: the two wires of an edge must be neighbouring pins, wire 0 the lower. wires: pins that can be wires, None for all, and
+            why only those. seed: likewise of the strap.
     """
 
     pins: Mapping[str, int]
@@ -23,6 +24,10 @@ class Chip:
     service_why: str
     clock_hz: int
     neighbouring_wires: bool = True
+    wires: frozenset[str] | None = None
+    wires_why: str = ""
+    seed: frozenset[str] | None = None
+    seed_why: str = ""
 
 
 def _named(form: str, numbers: range) -> dict[str, int]:
@@ -39,5 +44,13 @@ CHIPS: dict[str, Chip] = {
     "native": Chip(  # names only
         pins={name: n for n, name in enumerate(("NO0", "NO1", "EA0", "EA1", "SO0", "SO1", "WE0", "WE1", "LD0", "SV0", "SD0"))},
         led=frozenset({"LD0"}), led_why="light", service=frozenset({"SV0"}), service_why="service port", clock_hz=1_000_000,
+    ),
+    "stm32g031": Chip(
+        pins={**_named("PA{}", range(16)), **{name: 16 + n for name, n in _named("PB{}", range(10)).items()}},
+        led=frozenset({"PA7"}), led_why="SPI1 output",  # data sheet, alternate functions of port A
+        service=frozenset({"PA2"}), service_why="USART2 output",  # the same
+        clock_hz=16_000_000,  # HSI16, the clock after reset
+        wires=frozenset(f"PB{n}" for n in range(10)), wires_why="of port B",
+        seed=frozenset(f"PA{n}" for n in range(13)), seed_why="of port A, apart from the debugger's",
     ),
 }  # fmt: skip

@@ -25,7 +25,7 @@ class Family:
         name: also of its folder in firmware_templates.
         flash: address of the image's first byte.
         ticks_per_second: of the board's alarm.
-        sources: files of its folder, compiled as they are or, with .j2, rendered. linker_script: one more.
+        sources: files of its folder, or with a folder of another, compiled as they are or, with .j2, rendered. linker_script: one more.
         holes: what its templates are rendered with.
         compile_and_link: the folder with all sources, what to compile, the ELF to write.
         second_opinion: the same by a compiler of other makers, a GCC of the system; its images are compared, not shipped.
