@@ -109,16 +109,3 @@ NCA_OUT_OF_LINE uint8_t nca_cell_wake(const nca_genome *genome, int8_t *state, c
         nca_cell_network(genome, state, perception, output);
     }
 }
-
-uint32_t nca_random_next(uint32_t s)
-{
-    s ^= s << 13;
-    s ^= s >> 17;
-    s ^= s << 5;
-    return s;
-}
-
-uint32_t nca_random_wait(uint32_t s, uint32_t mean)
-{
-    return mean - (mean >> 1) + (((s >> 20) * mean) >> 12);
-}

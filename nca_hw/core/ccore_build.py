@@ -69,7 +69,7 @@ ffibuilder.cdef(
 ffibuilder.set_source(
     "nca_hw.core._cell",
     '#include "cell.h"\n#include "link.h"\n#include "batch.h"\n#include "engine.h"\n',
-    sources=[f"{TEMPLATES}/core/cell.c", f"{TEMPLATES}/core/link.c",
+    sources=[f"{TEMPLATES}/core/cell.c", f"{TEMPLATES}/core/random.c", f"{TEMPLATES}/core/link.c",
              f"{TEMPLATES}/host/batch.c", f"{ENGINE}/kernel.c", f"{ENGINE}/kernel_avx512.c", f"{ENGINE}/processor.c", f"{ENGINE}/pool.c",
              f"{ENGINE}/engine.c"],
     depends=[f"{TEMPLATES}/core/cell.h", f"{TEMPLATES}/core/link.h", f"{TEMPLATES}/host/genome.h", f"{TEMPLATES}/host/batch.h",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from nca_hw.emulate.ch32v003 import Ch32v003
 from nca_hw.emulate.chip import Chip
 from nca_hw.emulate.native import NativeChip
 from nca_hw.emulate.rp2040 import Rp2040
@@ -22,7 +23,7 @@ class Emulator(Protocol):
         ...
 
 
-EMULATORS: dict[str, Emulator] = {"rp2040": Rp2040, "stm32g031": Stm32g031, "native": NativeChip}
+EMULATORS: dict[str, Emulator] = {"rp2040": Rp2040, "stm32g031": Stm32g031, "ch32v0": Ch32v003, "native": NativeChip}
 
 
 def emulated(made: Build, *, is_seed: bool = False, noise: Callable[[], int] = lambda: 1) -> Chip:

@@ -33,7 +33,7 @@ from nca_hw.sim.rules import IntegerRule, ReferenceRule
 from nca_hw.sim.scenario import Scenario
 from nca_hw.sim.simpy_engine import SimpyArray
 
-STACK_WATCHED = 0x1000
+STACK_WATCHED = 0x400  # the smallest chips have 2 KB of RAM, and variables at its other end
 TIME_STEP_US = 5_000
 WHOLE_UPDATES = 60  # at most, of those that are compared
 METERED_UPDATES = 12

@@ -9,8 +9,8 @@ from elftools.elf.elffile import ELFFile
 
 CELL_SYMBOL = "cell"
 PARTS = {
-    "weights": ("nca_units", "nca_b1"),
-    "tables": ("nca_decode", "nca_outputs", "nca_b2", "nca_m2", "nca_taps", "seed", "about"),
+    "weights": ("nca_units", "nca_b1", "nca_stream"),
+    "tables": ("nca_decode", "nca_outputs", "nca_b2", "nca_m2", "nca_taps", "nca_pairs", "nca_triangles", "seed", "about"),
     "cell": ("nca_cell_wake", "nca_cell_network", "perceive", "val", "nca_compress", "nca_kernel_wake", "alive", "difference",
              "compress"),
 }  # fmt: skip

@@ -18,7 +18,7 @@ from nca_hw.firmware.families import family
 from nca_hw.firmware.kernels import kernel_for
 from nca_hw.formats.boards import Board
 
-CORE = ("cell.h", "cell.c", "link.h", "link.c", "wire.h", "wire.c", "board.h")
+CORE = ("cell.h", "cell.c", "random.c", "link.h", "link.c", "wire.h", "wire.c", "board.h")
 
 
 def state_in_perception(genome: Genome) -> bool:
@@ -38,7 +38,7 @@ class Layout:
 def layout(genome: Genome, board: Board) -> Layout:
     """Of the image that `sources` makes: main.c.j2."""
     kernel = kernel_for(genome, family(board.family).kernels)
-    if kernel is not None:
+    if kernel is not None and kernel.header:
         return Layout(kernel.wake, kernel.state_at, genome.perception)
     return Layout("nca_cell_wake", 0, genome.perception + (0 if state_in_perception(genome) else genome.channels))
 
@@ -67,22 +67,23 @@ def sources(genome: Genome, board: Board) -> tuple[dict[str, str], tuple[str, ..
     )  # fmt: skip
     if kernel is None:
         texts["genome.c"] = render("genome.c.j2", tables=tables)
+        cell: tuple[str, ...] = ("cell.c", "genome.c")
     else:
-        texts |= {name: (folder / "kernels" / name).read_text() for name in (f"{kernel.name}.h", *kernel.sources)}
-        texts["tables.S"] = render("kernels/tables.S.j2", tables=[(t.name, t.directive, t.values) for t in kernel.tables(genome)])
+        parts = {name: (folder / "kernels" / name).read_text() for name in kernel.sources} | dict(kernel.data(genome))
+        texts |= parts
+        cell = tuple(name for name in parts if name.endswith(".S"))
     texts["main.c"] = render(
         "main.c.j2", seed_quiet=SEED_QUIET, interval=round(board.interval_us * chips.ticks_per_second / 1e6),
         brightness=board.led.brightness, seed=genome.seed.tolist(),
         about=frames.about(genome.cell_hash, genome.channels),
         lights=[min(channel, genome.channels - 1) for channel in (1, 0, 2)],  # a WS2812 wants green, red, blue
-        state_in_perception=state_in_perception(genome), kernel=kernel.name if kernel else None,
+        state_in_perception=state_in_perception(genome), kernel_header=kernel.header if kernel else None,
     )  # fmt: skip
     for name in (*chips.sources, chips.linker_script):
         path = name if "/" in name else f"{chips.name}/{name}"
         texts[_bare(name)] = render(path, **chips.holes(board)) if name.endswith(".j2") else (folder / path).read_text()
     own = [_bare(name) for name in chips.sources if not name.endswith(".h")]
-    cell = ("tables.S", *kernel.sources) if kernel else ("genome.c",)
-    compiled = (*own, "main.c", "cell.c", "link.c", "wire.c", *cell)
+    compiled = (*own, "main.c", *cell, "random.c", "link.c", "wire.c")
     return texts, compiled
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 
@@ -30,8 +30,8 @@ class Chip:
     seed_why: str = ""
 
 
-def _named(form: str, numbers: range) -> dict[str, int]:
-    return {form.format(n): n for n in numbers}
+def _named(form: str, numbers: range, first: int = 0, without: Collection[int] = ()) -> dict[str, int]:
+    return {form.format(n): first + n for n in numbers if n not in without}
 
 
 CHIPS: dict[str, Chip] = {
@@ -52,5 +52,11 @@ CHIPS: dict[str, Chip] = {
         clock_hz=16_000_000,  # HSI16, the clock after reset
         wires=frozenset(f"PB{n}" for n in range(10)), wires_why="of port B",
         seed=frozenset(f"PA{n}" for n in range(13)), seed_why="of port A, apart from the debugger's",
+    ),
+    "ch32v0": Chip(  # 16 port + pin, port A being 0; CH32V003 data sheet, table 2-1. PD1 is left to the debugger, PD7 to the reset.
+        pins={**_named("PA{}", range(1, 3)), **_named("PC{}", range(8), 32), **_named("PD{}", range(7), 48, {1})},
+        led=frozenset({"PC6"}), led_why="SPI1 output",
+        service=frozenset({"PD5"}), service_why="USART1 output",
+        clock_hz=24_000_000,  # the internal oscillator, no PLL
     ),
 }  # fmt: skip

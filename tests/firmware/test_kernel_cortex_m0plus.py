@@ -17,7 +17,7 @@ from nca_hw.core.genome import Genome, Kernel, bundled, load
 from nca_hw.emulate.array import FirmwareRule
 from nca_hw.firmware.build import build
 from nca_hw.firmware.families.rp2040 import FLASH
-from nca_hw.firmware.kernels import CORTEX_M0PLUS
+from nca_hw.firmware.kernels.cortex_m0plus import CORTEX_M0PLUS
 from nca_hw.firmware.render import sources
 from nca_hw.formats.boards import load_board
 from nca_hw.sim.rules import ReferenceRule

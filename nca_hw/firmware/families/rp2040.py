@@ -10,7 +10,7 @@ from elftools.elf.elffile import ELFFile
 from nca_hw.firmware import toolchain
 from nca_hw.firmware.armv6m import stack_bound
 from nca_hw.firmware.families.base import Family
-from nca_hw.firmware.kernels import CORTEX_M0PLUS
+from nca_hw.firmware.kernels.cortex_m0plus import CORTEX_M0PLUS
 from nca_hw.formats.boards import Board
 from nca_hw.formats.uf2 import to_uf2
 
