@@ -180,7 +180,8 @@ def _print(document: dict[str, Any], files: list[str]) -> None:
         ("chips asleep", f"{d['asleep']:.0%} of the time"),
         ("trouble", ", ".join(f"{n:,} {what}" for what, n in trouble.items() if n) or "none"),
         ("reference", f"{'equal' if reference['equal'] else 'DIFFERS'}: {reference['states']:,} states, {reference['frames']:,} frames, "
-                      f"{reference['lights']:,} lights, {reference['memories']:,} memories"),
+                      f"{reference['lights']:,} lights, {reference['reports']:,} reports, {reference['memories']:,} memories"),
+        ("self-tests", f"{d['self_tests']:,} right of {d['starts']:,} starts"),
         ("took", f"{d['seconds']:.1f} s ({d['cpu_seconds']:.1f} s of processor), {d['rss_bytes'] / 1e6:.0f} MB"),
         ("report", f"{d['report']}: {', '.join(files)}"),
     ]  # fmt: skip

@@ -63,7 +63,8 @@ class Firmware:
 
     Attributes:
         flash: from address 0 on. wake: address of the function that is an update, 0 if none is to be watched.
-        state, state_bytes: of a cell in RAM. frame_bytes: that follow a frame's start on the wires.
+        state, state_bytes: of a cell in RAM. frame_bytes: of a frame on the wires.
+        reads_itself: it reads its own code before it first looks at a wire; updates are noticed from then on.
     """
 
     flash: bytes
@@ -73,6 +74,7 @@ class Firmware:
     frame_bytes: int = 1
     mcu: str = "atmega328p"
     clock_hz: int = 16_000_000
+    reads_itself: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,7 @@ class SimavrArray:
             "wire": [pin(name) for edge in wiring.wires for name in edge], "led": NO_PIN if wiring.led is None else pin(wiring.led),
             "strap": NO_PIN if wiring.strap is None else pin(wiring.strap), "strapped": wiring.strapped,
             "frame_bytes": firmware.frame_bytes, "state": firmware.state, "state_bytes": firmware.state_bytes, "wake": firmware.wake,
+            "reads_itself": firmware.reads_itself,
             "seed": seed & 0xFFFFFFFF,
         })  # fmt: skip
         array = lib.nca_array_open(config)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from nca_hw.core import frames
 from nca_hw.core.genome import Genome
 from nca_hw.core.model import ALIVE_THRESHOLD, ALPHA
 from nca_hw.core.reference import SEED_QUIET
@@ -84,7 +85,7 @@ class Emulation:
         compared, difference, differences: how much was held against the reference, the first difference and how many there are.
         cycles, most_cycles: mean and greatest of updates that ran the network.
         stack_bytes: high water of all chips; of all RAM, variables included, `ram_bytes` were used.
-        events: how often chips were reset by their watchdogs, crashed, or drove a wire high.
+        events: how often chips started, reported a right self-test, were reset by their watchdogs, crashed, or drove a wire high.
         seconds: on this machine's clock. cpu_seconds: of its processor. rss_bytes: the greatest memory that the process has ever had.
     """
 
@@ -135,6 +136,8 @@ class _Counts:
     frames: Counter[int] = field(default_factory=Counter)
     sound: int = 0
     owed: int = 0
+    self_tests: int = 0
+    starts: int = 0
     others: Counter[int] = field(default_factory=Counter)
 
 
@@ -162,7 +165,7 @@ class Wall:
         self.recording = Recording()
         firmware = Firmware(
             made.image.binary, at[WAKE_SYMBOL], at[CELL_SYMBOL] & 0xFFFF, genome.channels, frame_bytes(genome.channels), chip.mcu,
-            board.chip.clock_hz,
+            board.chip.clock_hz, reads_itself=True,
         )  # fmt: skip
         wiring = Wiring((edges.north, edges.east, edges.south, edges.west), board.led.pin, board.seed.pin, strapped=chip.strapped)
         clocks = draw_clocks(scenario.seed, grid.chip_of, scenario.rate_spread, scenario.oscillator, scenario.traces)
@@ -178,6 +181,8 @@ class Wall:
         self._begun: dict[int, int] = {}  # cells that update now, and the numbers of these updates
         self._last_heard = np.zeros(grid.cells, np.int64)
         self._counts = _Counts()
+        self._said = [b""] * grid.cells
+        self._self_test = frames.self_test(made.image.binary, genome.cell_hash, genome.channels)
         self._rest: Events = simavr.concatenated([])
         self._owed = ((neighbours != simavr.NOBODY) @ np.array(FRAMES_OVER_EDGES)).tolist()
 
@@ -200,6 +205,7 @@ class Wall:
             is_seed = cell == self.scenario.grid.seed_cell
             self.array.power_on(cell, is_seed=is_seed)
             self.replay.power_on(cell, is_seed=is_seed)
+            self._counts.starts += 1
             self._counts.owed += (1 + SEED_QUIET) * self._owed[cell] if is_seed else 0
             self._dark(cell)
             self._shown[cell] = self.replay.states[cell]
@@ -251,7 +257,6 @@ class Wall:
         events = events[np.lexsort((events["chip"], events["time"]))]
         late = 0 if end else int((events["time"] >= self.array.now_fs).sum())
         done, self._rest = events[: len(events) - late], events[len(events) - late :]
-        done = done[done["kind"] != simavr.SERVICE]
         for fs, chip, cycles, kind, a, data in zip(
             *(done[name].tolist() for name in ("time", "chip", "cycles", "kind", "a")), done["data"], strict=True
         ):  # fmt: skip
@@ -285,12 +290,27 @@ class Wall:
             green, red, blue = data[:3].tolist()
             self._lights[cell] = red, green, blue
             replay.light(now, cell, (green, red, blue))
+        elif kind == simavr.SERVICE:
+            self._service(now, cell, data[:a].tobytes())
         else:
             counts.others[kind] += 1
             if kind == simavr.WATCHDOG:
+                counts.starts += 1
                 replay.power_on(cell, is_seed=cell == self.scenario.grid.seed_cell)
                 self._dark(cell)
                 self._shown[cell] = replay.states[cell]
+
+    def _service(self, now: int, cell: int, told: bytes) -> None:
+        """Bytes of the service port: a report, or a part of one."""
+        if told[0] == frames.START:
+            self._said[cell] = b""
+        self._said[cell] += told
+        for head, codes in frames.decode_reports(self._said[cell], self.genome.channels):
+            if head == frames.REPORT_STATE:
+                self.replay.report(now, cell, codes)
+            else:
+                self._counts.self_tests += self._said[cell] == self._self_test
+            self._said[cell] = b""
 
     def _remember(self, now: int) -> None:
         """Hold what lies in the chips' RAM against the reference."""
@@ -310,19 +330,20 @@ class Wall:
         evaluated = np.array(replay.evaluated, bool)[np.array(counts.number, int)]
         cycles = np.array(counts.cycles, np.int64)[evaluated]
         begun, whole, broken = (counts.frames[kind] for kind in (simavr.FRAME_BEGINS, simavr.FRAME, simavr.FRAME_BROKEN))
-        frames = Frames(begun, counts.sound, whole - counts.sound, broken, counts.owed)
+        on_wires = Frames(begun, counts.sound, whole - counts.sound, broken, counts.owed)
         recording.counters.updates, recording.counters.evaluated_updates = len(counts.cycles), int(evaluated.sum())
-        recording.counters.messages_sent, recording.counters.messages_lost = frames.begun, frames.rejected + frames.broken
-        recording.counters.messages_corrupted = frames.rejected
+        recording.counters.messages_sent, recording.counters.messages_lost = begun, on_wires.rejected + broken
+        recording.counters.messages_corrupted = on_wires.rejected
         shape = (scenario.height, scenario.width)
         recording.updates_per_cell = recording.sendings_per_cell = self._updates.reshape(shape)
         static = max((s.address & 0xFFFF) + s.size for s in self.made.image.symbols if s.address >= RAM)
         used = max((self.array.stack_bytes(cell, static) for cell in range(self.array.chips) if self.array.has_power(cell)), default=0)
         return Emulation(
-            result=_result(scenario, rule, recording, self.target), lights=self._all_lights, frames=frames, compared=replay.compared,
+            result=_result(scenario, rule, recording, self.target), lights=self._all_lights, frames=on_wires, compared=replay.compared,
             difference=replay.difference, differences=replay.differences, cycles=float(cycles.mean()) if cycles.size else None,
             most_cycles=int(cycles.max()) if cycles.size else None, stack_bytes=used, ram_bytes=used + self.made.image.static_ram,
             events={
+                "starts": counts.starts, "self_tests": counts.self_tests,
                 "watchdog_resets": counts.others[simavr.WATCHDOG], "crashes": counts.others[simavr.CRASHED],
                 "driven_high": counts.others[simavr.PUSHED],
             },

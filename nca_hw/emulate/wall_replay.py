@@ -36,6 +36,7 @@ class Compared:
     states: int = 0
     frames: int = 0
     lights: int = 0
+    reports: int = 0
     memories: int = 0
 
 
@@ -49,6 +50,7 @@ class _Update:
     heard: Codes
     got: Codes | None = None
     light: tuple[int, ...] | None = None
+    report: Codes | None = None
 
 
 @dataclass
@@ -112,6 +114,13 @@ class Replay:
         else:
             self._compare_light(time_ns, cell, colours)
 
+    def report(self, time_ns: int, cell: int, state: Codes) -> None:
+        """A cell's service port told a state: that of its last update."""
+        if cell in self._pending:
+            self._pending[cell].report = state
+        else:
+            self._compare_report(time_ns, cell, state)
+
     def frame_begins(self, receiver: int, edge: int) -> None:
         """A neighbour begins to tell something: what it is, and what it has heard from its east and its west at this time."""
         sender = self.grid.neighbour(receiver, 2 * edge)
@@ -164,6 +173,8 @@ class Replay:
             self._compare("state", update.time_ns, cell, state, update.got)
             if update.light is not None:
                 self._compare_light(update.time_ns, cell, update.light)
+            if update.report is not None:
+                self._compare_report(update.time_ns, cell, update.report)
 
     def _is_at(self, receiver: int, place: int, sender: int, passed: int | None) -> bool:
         """Whether the owner of a state, the sender or whom it has at `passed`, stands at a place of the receiver."""
@@ -177,6 +188,10 @@ class Replay:
         self.compared.lights += 1
         if tuple(duty.tolist()) != colours:
             self._note(Difference("light", time_ns, cell, tuple(duty.tolist()), colours))
+
+    def _compare_report(self, time_ns: int, cell: int, state: Codes) -> None:
+        self.compared.reports += 1
+        self._compare("report", time_ns, cell, self.states[cell], state)
 
     def _compare(self, what: str, time_ns: int, cell: int, expected: Codes, got: Codes) -> None:
         if expected.tobytes() != got.tobytes():

@@ -115,6 +115,18 @@ def test_lights_are_those_of_the_last_update() -> None:
     assert cells.difference is not None and (cells.difference.what, cells.difference.time_ns) == ("light", 4)
 
 
+def test_reports_tell_the_state_of_the_last_update() -> None:
+    cells = replay(2, 1, seed=0)
+    tell(cells, 1, WEST, 6, GENOME.seed)
+    new = update(cells, 1)
+    cells.report(2, 1, new)
+    cells.settle()
+    cells.report(3, 1, new)
+    assert cells.difference is None and cells.compared.reports == 2
+    cells.report(4, 1, np.flip(new))
+    assert cells.difference is not None and cells.difference.what == "report"
+
+
 def test_power_off_forgets_all_and_what_was_under_way() -> None:
     cells = replay(2, 1, seed=0)
     tell(cells, 1, WEST, 6, GENOME.seed)

@@ -220,6 +220,7 @@ static void begin(chip *c, uint64_t now)
     nca_edges_end(a, c->number, now);
     nca_wires_pull(c, 0, now);
     nca_edges_read(a);
+    c->avr->flash = a->config.reads_itself ? a->plain : a->trapped;
     c->pushes = 0;
     c->updating = 0;
     c->passing = 0;

@@ -123,8 +123,8 @@ static inline uint64_t nca_cycle(const chip *c, uint64_t time)
 /* simavr_array.c: a new event. */
 nca_array_event *nca_tell(nca_array *a, uint8_t kind, uint32_t number, uint64_t time);
 
-/* wheel.c: who is due when. A chip is to be looked at again, in no window before `earliest`; or no longer. The first window, from that under
- * way on and up to `last`, in which somebody is due. */
+/* wheel.c: who is due when. A chip is to be looked at again, in no window before `earliest`; or no longer. The first window from that
+ * under way on, up to `last`, in which somebody is due. */
 void nca_wheel_enter(nca_array *a, chip *c, uint64_t due, uint64_t earliest);
 void nca_wheel_leave(nca_array *a, chip *c);
 uint64_t nca_wheel_next(const nca_array *a, uint64_t last);

@@ -16,6 +16,7 @@ static void synchronise(chip *c)
     if (now >= c->bound) {
         _longjmp(c->array->back, SYNCHRONISE);
     }
+    c->avr->flash = c->array->trapped;
     nca_wires_deliver(c, now);
 }
 

@@ -36,6 +36,7 @@ typedef struct {
     uint8_t strapped;         /* its level at a seed; at all others it is the opposite */
     uint8_t frame_bytes;      /* that a sender gives once it has the other end's consent, at most NCA_EVENT_DATA */
     uint8_t state_bytes;
+    uint8_t reads_itself;     /* the firmware reads its own code before it first looks at a wire: nothing is watched until then */
     uint16_t state;           /* address of the state in RAM */
     uint32_t wake;            /* address in flash of the function that is an update; 0: none is watched */
     uint32_t seed;            /* of what RAM and registers hold when power comes */
