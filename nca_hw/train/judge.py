@@ -26,11 +26,13 @@ class Verdict:
 
     Attributes:
         survived: runs within the limit of their trial, of `runs`. loss: median pattern loss of all trials of growth.
+        grown: runs of growth alone that were survived.
     """
 
     survived: int
     runs: int
     loss: float
+    grown: int = 0
 
     @property
     def whole(self) -> bool:
@@ -38,8 +40,12 @@ class Verdict:
         return self.survived == self.runs
 
     def beats(self, other: Verdict | None) -> bool:
-        """More is survived, or as much with a smaller loss."""
-        return other is None or (self.survived / self.runs, -self.loss) > (other.survived / other.runs, -other.loss)
+        """It grows more often, or as often and survives more, or as much with a smaller loss.
+
+        Growth comes first: damage is measured against the picture before it, so that a worse picture is the easier one to come back to.
+        """
+        mine, its = ((v.grown / v.runs, v.survived / v.runs, -v.loss) for v in (self, other or self))
+        return other is None or mine > its
 
 
 def judge(genome: Genome, picture: Float, regime: str, seeds: Sequence[int], *, drift: bool = False, threads: int = 0) -> Verdict:
@@ -52,5 +58,8 @@ def judge(genome: Genome, picture: Float, regime: str, seeds: Sequence[int], *, 
     height, width = picture.shape[:2]
     asked = [kind for kind in TAUGHT[regime] if drift or kind != "drift"]
     outcomes = survive(IntegerRule(genome), picture, width, height, seeds, kinds=asked, threads=threads)
-    losses = [value for outcome in outcomes if outcome.trial.kind == "growth" for value in outcome.values]
-    return Verdict(sum(o.survived for o in outcomes), sum(len(o.values) for o in outcomes), statistics.median(losses))
+    growth = [outcome for outcome in outcomes if outcome.trial.kind == "growth"]
+    return Verdict(
+        survived=sum(o.survived for o in outcomes), runs=sum(len(o.values) for o in outcomes),
+        loss=statistics.median(value for o in growth for value in o.values), grown=sum(o.survived for o in growth),
+    )  # fmt: skip

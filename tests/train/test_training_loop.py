@@ -247,6 +247,12 @@ def test_more_survived_beats_less_loss():
     assert Verdict(10, 10, 1).whole
 
 
+def test_growth_is_never_given_for_healing():
+    grows, heals = Verdict(60, 100, 0.0005, grown=40), Verdict(90, 100, 0.005, grown=39)
+    assert grows.beats(heals)
+    assert not heals.beats(grows)
+
+
 def test_a_run_from_weights_begins_with_what_they_compute(blob):
     rng = np.random.default_rng(0)
     model = FloatModel(*(rng.standard_normal(shape).astype(np.float32) for shape in ((48, 128), (128,), (128, 16), (16,))))
