@@ -57,6 +57,7 @@ difference:
 
 /* r0: a code, or where it stands from r7 on. Returns its value, and in r2 the magnitude; keeps r1. */
     .type val, %function
+    .type val_at, %function
 val_at:
     ldrsb r0, [r7, r0]
 val:

@@ -61,29 +61,31 @@ def sources(genome: Genome, board: Board) -> tuple[dict[str, str], tuple[str, ..
     kernel = kernel_for(genome, chips.kernels)
     tables = _tables(genome)
     texts["genome.h"] = render(
-        "genome.h.j2", channels=genome.channels, hidden=genome.hidden, kernels=len(genome.kernels), perception=genome.perception,
+        "genome.h.j2", seed_quiet=SEED_QUIET, channels=genome.channels, hidden=genome.hidden, kernels=len(genome.kernels), perception=genome.perception,
         alpha=genome.alpha, alive=genome.alive, s1=genome.s1, s2=genome.s2, tap_shift=genome.tap_shift,
         arrays=[(name, ctype, len(values)) for name, ctype, values in tables],
     )  # fmt: skip
     if kernel is None:
         texts["genome.c"] = render("genome.c.j2", tables=tables)
         cell: tuple[str, ...] = ("cell.c", "genome.c")
+        links: tuple[str, ...] = ()
     else:
-        parts = {name: (folder / "kernels" / name).read_text() for name in kernel.sources} | dict(kernel.data(genome))
+        parts = {name: (folder / "kernels" / name).read_text() for name in (*kernel.sources, *kernel.links)} | dict(kernel.data(genome))
         texts |= parts
         cell = tuple(name for name in parts if name.endswith(".S"))
+        links = tuple(kernel.links)
     texts["main.c"] = render(
-        "main.c.j2", seed_quiet=SEED_QUIET, interval=round(board.interval_us * chips.ticks_per_second / 1e6),
+        "main.c.j2", interval=round(board.interval_us * chips.ticks_per_second / 1e6),
         brightness=board.led.brightness, seed=genome.seed.tolist(),
         about=frames.about(genome.cell_hash, genome.channels),
         lights=[min(channel, genome.channels - 1) for channel in (1, 0, 2)],  # a WS2812 wants green, red, blue
-        state_in_perception=state_in_perception(genome), kernel_header=kernel.header if kernel else None,
+        state_in_perception=state_in_perception(genome), kernel_header=kernel.header if kernel else None, links=bool(links),
     )  # fmt: skip
     for name in (*chips.sources, chips.linker_script):
         path = name if "/" in name else f"{chips.name}/{name}"
         texts[_bare(name)] = render(path, **chips.holes(board)) if name.endswith(".j2") else (folder / path).read_text()
-    own = [_bare(name) for name in chips.sources if not name.endswith(".h")]
-    compiled = (*own, "main.c", *cell, "random.c", "link.c", "wire.c")
+    own = [_bare(name) for name in chips.sources if not _bare(name).endswith((".h", ".inc"))]
+    compiled = (*own, "main.c", *cell, "random.c", *(() if links else ("link.c", "wire.c")))
     return texts, compiled
 
 

@@ -23,6 +23,7 @@ class CortexM0plusKernel:
     name: str = "cortex_m0plus"
     sources: tuple[str, ...] = ("cortex_m0plus.h", "cortex_m0plus.S")
     header: str = "cortex_m0plus.h"
+    links: tuple[str, ...] = ("cortex_m0plus_links.S",)
     wake: str = "nca_kernel_wake"
     state_at: int = 2 * CHANNELS
 
@@ -67,6 +68,7 @@ def _tables(genome: Genome) -> list[tuple[str, str, list[int]]]:
     outputs = genome.b2.astype(np.int64) % (1 << 16) + (genome.m2.astype(np.int64) << 16)
     return [
         ("nca_units", ".byte", units.ravel().tolist()), ("nca_outputs", ".word", outputs.tolist()),
+        ("nca_seed", ".byte", genome.seed.astype(int).tolist()),
         ("nca_b1", ".hword", (genome.b1.astype(int) + (1 << (genome.s1 - 3))).tolist()),
         ("nca_decode", ".hword", [*genome.decode.tolist(), int(genome.decode[-1])]),
     ]  # fmt: skip

@@ -35,6 +35,7 @@ class Rv32ecKernel:
     unrolled: bool = True
     lookup: bool = False
     header: None = None
+    links: tuple[str, ...] = ()
     wake: str = "nca_cell_wake"
     state_at: int = 0
 
