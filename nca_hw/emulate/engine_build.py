@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 
 from nca_hw.errors import ToolMissing
+from nca_hw.formats.files import make_folder
 
 INSTALL = "apt-get install libsimavr-dev libelf-dev"
 HEADER = "simavr/sim_avr.h"
@@ -48,6 +49,7 @@ def compiled(folder: Path | None = None) -> Path:
         folder: the cache. [the user's]
     Raises:
         ToolMissing: there is no compiler, or no libsimavr.
+        NcaHwError: the cache can't be written.
     """
     command = compiler()
     if command is None:
@@ -62,7 +64,7 @@ def compiled(folder: Path | None = None) -> Path:
 
 
 def _compile(command: Sequence[str], library: Path) -> None:
-    library.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(library.parent)
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         made = Path(folder) / library.name
         done = subprocess.run(
