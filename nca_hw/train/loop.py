@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nca_hw.core import quantize
 from nca_hw.core.genome import Genome
 from nca_hw.core.model import CHANNELS, HIDDEN, KERNELS, Float, FloatModel, seed_grid
-from nca_hw.train import checkpoint
+from nca_hw.train import checkpoint, width
 from nca_hw.train.adam import Adam
 from nca_hw.train.damage import random_damage
 from nca_hw.train.judge import FIRST_SEED, FULL_SEEDS, Verdict, judge
@@ -47,7 +47,7 @@ class Trainer:
         self.engine = engine
         self.height, self.width = picture.shape[:2]
         self.rng = np.random.default_rng(settings.seed)
-        self.weights = first_weights(self.rng) if start is None else balanced(start)
+        self.weights = first_weights(self.rng, settings.hidden) if start is None else balanced(self._narrowed(start))
         self.adam = Adam(self.weights)
         self.pool = np.repeat(seed_grid(self.height, self.width)[None], settings.pool, axis=0)
         self.step = 0
@@ -61,6 +61,9 @@ class Trainer:
     def genome(self) -> Genome:
         """The integer cell as it is now."""
         return quantize.assemble(self.model(), s1=self.s1, turn=self.settings.turn)
+
+    def _narrowed(self, start: FloatModel) -> FloatModel:
+        return width.padded(width.narrowed(start, self.settings.hidden, (self.height, self.width)))
 
     def model(self) -> FloatModel:
         """A copy of the weights as they are now."""
@@ -210,12 +213,17 @@ class Trainer:
             self.s1 = fits
 
 
-def first_weights(rng: np.random.Generator) -> dict[str, Float]:
-    """What training starts from, by the names of FloatModel: the second layer is zero, so that a cell at first does nothing."""
+def first_weights(rng: np.random.Generator, hidden: int = HIDDEN) -> dict[str, Float]:
+    """What training starts from, by the names of FloatModel: the second layer is zero, so that a cell at first does nothing.
+
+    Units from `hidden` on are zero, and stay so.
+    """
     inputs = KERNELS * CHANNELS
     limit = np.sqrt(6 / (inputs + HIDDEN))  # Glorot, as in the article's code
+    w1 = rng.uniform(-limit, limit, (inputs, HIDDEN)).astype(np.float32)
+    w1[:, hidden:] = 0
     return {
-        "w1": rng.uniform(-limit, limit, (inputs, HIDDEN)).astype(np.float32), "b1": np.zeros(HIDDEN, np.float32),
+        "w1": w1, "b1": np.zeros(HIDDEN, np.float32),
         "w2": np.zeros((HIDDEN, CHANNELS), np.float32), "b2": np.zeros(CHANNELS, np.float32),
     }  # fmt: skip
 

@@ -8,6 +8,7 @@ from nca_hw.core import quantize
 from nca_hw.core.genome import Genome, Provenance
 from nca_hw.core.model import Float, FloatModel
 from nca_hw.train.judge import Verdict
+from nca_hw.train.width import stripped
 
 
 @dataclass(frozen=True)
@@ -71,5 +72,5 @@ class Trained:
     turn: int = 0
 
     def genome(self, *, target_png: bytes = b"", provenance: Provenance | None = None) -> Genome:
-        """The integer cell that was trained, to the bit."""
-        return quantize.assemble(self.model, s1=self.s1, turn=self.turn, target_png=target_png, provenance=provenance)
+        """The integer cell that was trained, to the bit; hidden units that can't do anything are left out."""
+        return quantize.assemble(stripped(self.model), s1=self.s1, turn=self.turn, target_png=target_png, provenance=provenance)

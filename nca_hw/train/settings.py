@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nca_hw.core.model import HIDDEN
 from nca_hw.core.taps import FULL_TURN
 from nca_hw.errors import NcaHwError
 
@@ -21,6 +22,7 @@ class TrainSettings:
         steps: gradient steps in all.
         seed: of every random choice.
         turn: of the perception axes, whole degrees clockwise: the picture is trained for cells that see the world turned.
+        hidden: units of the cell, at most 128, the article's. The firmware of every board has room for 112.
         batch: grids a step.
         pool: grids that live on from step to step.
         rollout: (least, most) automaton steps between two gradient steps; drawn for every gradient step.
@@ -49,6 +51,7 @@ class TrainSettings:
     steps: int = 8000
     seed: int = 1
     turn: int = 0
+    hidden: int = 112
     batch: int = 8
     pool: int = 256
     rollout: tuple[int, int] = (64, 104)
@@ -75,6 +78,7 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         for name, low, high in (("steps", 1, 10_000_000), ("seed", 0, 2**32 - 1), ("turn", 0, FULL_TURN - 1), ("batch", 2, 1024),
+                                ("hidden", 1, HIDDEN),
                                 ("pool", 2, 1_000_000), ("damaged", 0, self.batch - 2), ("damage_from", 0, 1), ("integer_from", 0, 1),
                                 ("rate_start", 1e-9, 1), ("rate_end", 1e-9, 1), ("threads", 0, 1024), ("weather", 0, 1),
                                 ("mean", 0, 0.9999),
