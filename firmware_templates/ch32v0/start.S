@@ -1,5 +1,5 @@
 /* Reset of a CH32V003. The processor begins at address 0, with interrupts off, and none is ever enabled. A fault enters at the same
- * address, because mtvec is 0 after reset (QingKe V2 manual, section 3.3): it starts the cell anew, from zero. */
+ * address, because mtvec is 0 after reset (QingKe V2 manual): it starts the cell anew, from zero. */
     .section .reset, "ax", @progbits
     .globl reset
     .type reset, @function

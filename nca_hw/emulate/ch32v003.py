@@ -24,8 +24,8 @@ RCC, ADC1, SPI1, USART1, IWDG, SYSTICK, ESIG = (
 PORTS = (0, 2, 3)  # A, C, D
 PAGES = sorted({address & -PAGE for address in (RCC, *(GPIO + PORT * port for port in PORTS), ADC1, SPI1, USART1, IWDG, SYSTICK, ESIG)})
 HSI_HZ, BAUD, TICKS_US = 24_000_000, 115_200, 3
-LOW = 6  # mode of a pin that is an output, open drain: reference manual, section 7.3.1.1
-CLOCKED = 1 << 2 | 1 << 4 | 1 << 5 | 1 << 9 | 1 << 12 | 1 << 14  # ports, ADC1, SPI1, USART1: section 3.4.7
+LOW = 6  # mode of a pin that is an output, open drain: reference manual, chapter 7
+CLOCKED = 1 << 2 | 1 << 4 | 1 << 5 | 1 << 9 | 1 << 12 | 1 << 14  # ports, ADC1, SPI1, USART1
 UNIQUE = 0x5A17C3E9
 CONVERSION = 0x180  # of the internal reference: about 1.2 V of 3.3 V in ten bits; noise is in the lowest
 WRITABLE = {
@@ -96,7 +96,7 @@ class Ch32v003(Chip):
             wrong.append(f"the service port divides by {divisor}")
         if (self.register(USART1 + 0xC) or 0) & 0x200C != 0x2008:
             wrong.append("the service port does not send")
-        if self.register(SPI1) != 0xB54:  # section 14.3.1: DFF, SSM, SSI, SPE, / 8, MSTR
+        if self.register(SPI1) != 0xB54:  # DFF, SSM, SSI, SPE, / 8, MSTR
             wrong.append("the SPI is no master of 16 bits at 3 MHz")
         outputs = (board.led.pin, board.service.pin)
         wrong += [f"pin {name} is no peripheral's output" for name in outputs if self._mode(board.pin(name)) != PERIPHERAL]
@@ -154,8 +154,8 @@ class Ch32v003(Chip):
             return 2 if (self.register(ADC1 + 8) or 0) & 1 << 22 else 0  # EOC
         if address == ADC1 + 0x4C:
             return CONVERSION | self._noise() & 1
-        if address == ESIG:
-            return UNIQUE
+        if address in (ESIG, ESIG + 4):
+            return UNIQUE if address == ESIG else 0
         return self._unknown("reads", address)
 
     def _write(self, mu: Any, offset: int, size: int, value: int, base: int) -> None:

@@ -36,7 +36,8 @@ class Machine:
     def __init__(self, kernel: Rv32ecKernel, genome: Genome, folder: Path, counted: bool = False) -> None:
         templates = Path(nca_hw.firmware_templates.__file__).parent
         texts = {"start.S": '.section .start, "ax"\n.globl _start\n_start: .word 0\n', "image.ld": LINKED, **kernel.data(genome)}
-        texts |= {Path(path).name: (templates / path).read_text() for path in (*(f"kernels/{name}" for name in kernel.sources), "ch32v0/multiply.S")}
+        paths = (*(f"kernels/{name}" for name in kernel.sources), "ch32v0/multiply.S")
+        texts |= {Path(path).name: (templates / path).read_text() for path in paths}
         for name, text in texts.items():
             (folder / name).write_text(text)
         CH32V0.compile_and_link(folder, tuple(name for name in texts if name.endswith(".S")), "kernel.elf")

@@ -9,11 +9,10 @@ from nca_hw.firmware.families.base import Family
 from nca_hw.firmware.kernels.rv32ec import DIGITS
 from nca_hw.formats.boards import Board
 
-FLASH = 0  # as the processor sees it from reset on; programmers write it at 0800_0000h: reference manual, section 1.2
+FLASH = 0  # as the processor sees it from reset on; programmers write it at 0800_0000h: reference manual, chapter 1
 
-
-GPIO, PORT = 0x40010800, 0x400  # of port A, and from port to port: reference manual, section 7.3
-FLOATING, PULLED, PERIPHERAL = 4, 8, 9  # modes of a pin; a peripheral's output is push-pull, 10 MHz: section 7.3.1.1
+GPIO, PORT = 0x40010800, 0x400  # of port A, and from port to port: reference manual, chapter 7
+FLOATING, PULLED, PERIPHERAL = 4, 8, 9  # modes of a pin; a peripheral's output is push-pull, 10 MHz
 
 
 def holes(board: Board) -> dict[str, Any]:
@@ -27,7 +26,7 @@ def holes(board: Board) -> dict[str, Any]:
         high = sum(1 << (wire & 15) for wire in wires if wire >> 4 == port)
         ports.append({"address": f"{GPIO + PORT * port:#x}", "modes": f"{word:#x}", "high": f"{high:#x}"})
     return {
-        "wires": board.wires(), "seed_pin": board.pin(board.seed.pin), "ports": ports, "flash": board.memory.flash, "ram": board.memory.ram,
+        "wires": board.wires(), "seed_pin": board.pin(board.seed.pin), "ports": ports, "ram": board.memory.ram,
     }  # fmt: skip
 
 
@@ -35,5 +34,6 @@ CH32V0 = Family(
     name="ch32v0", flash=FLASH, ticks_per_second=1_000_000, sources=("start.S", "multiply.S", "board.c.j2"),
     linker_script="image.ld.j2", holes=holes,
     compile_and_link=toolchain.clang("-target", "riscv32-freestanding", "-mcpu=generic_rv32+e+c+relax", "-mabi=ilp32e", "-mrelax"),
+    second_opinion=toolchain.gcc("riscv64-unknown-elf-gcc", "gcc-riscv64-unknown-elf", "-march=rv32ec", "-mabi=ilp32e", *toolchain.GCC),
     containers=lambda image: {}, kernels=(DIGITS,),
 )  # fmt: skip

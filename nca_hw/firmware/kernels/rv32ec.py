@@ -62,9 +62,9 @@ class Rv32ecKernel:
     def stream(self, genome: Genome) -> bytes:
         """Biases and weights in the order in which they are read.
 
-        Of every hidden unit, or of every eight: b1 with the rounding of S1, in the measure of b1 and in 16 bits, or, with lookup, in that of
-        the sums and in 32 bits, less the triangles of the unit's weights; of every input the weights; of every eight outputs, or of all, of
-        every unit the weights.
+        Of every hidden unit, or of every eight: b1 with the rounding of S1, as b1 is and in 16 bits, or, with lookup, as the sums are and
+        in 32 bits, less the triangles of the unit's weights; of every input the weights; of every eight outputs, or of all, of every unit
+        the weights.
         """
         bias: NDArray[Any]
         if self.lookup:
@@ -95,10 +95,9 @@ class Rv32ecKernel:
             "nca_m2": (genome.m2.astype(np.int32) | M2_END).astype("<u2").tobytes(), "nca_pairs": pairs(genome),
         }  # fmt: skip
         texts = [_table(".low", name, values) for name, values in low.items()]
-        if self.lookup:  # code looks up from its middle
+        if self.lookup:
             triangles = triangle(np.arange(-2 * LOWER, 2 * LOWER - 1)).astype("<i2").tobytes()
             texts.append(_table(".low", "nca_triangles", triangles))
-            texts.append(f"    .globl nca_triangle\n    .set nca_triangle, nca_triangles + {4 * LOWER}\n")
         texts += [_table(".rodata", "nca_stream", self.stream(genome), align=4), "    .globl nca_stream_end\nnca_stream_end:\n"]
         return "".join(texts)
 
