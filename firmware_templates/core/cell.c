@@ -48,14 +48,14 @@ void nca_cell_network(const nca_genome *genome, int8_t *state, const int8_t *per
 {
     const uint8_t channels = NCA_CHANNELS(genome);
     const uint8_t inputs = NCA_PERCEPTION(genome);
-    const int8_t *w = NCA_UNITS(genome); /* of every hidden unit: b1 (two bytes, the lower first), row of W1, row of W2 */
+    const NCA_ROM int8_t *w = NCA_UNITS(genome); /* of every hidden unit: b1 (two bytes, the lower first), row of W1, row of W2 */
     (void)genome;
 
     for (uint8_t c = 0; c < channels; c++) {
         output[c] = NCA_B2(genome, c);
     }
     for (uint16_t j = 0; j < NCA_HIDDEN(genome); j++) {
-        int32_t a = 4 * (NCA_WEIGHT(w + 1) * 256 + (uint8_t)NCA_WEIGHT(w));
+        int32_t a = 4 * ((int32_t)NCA_WEIGHT(w + 1) * 256 + (uint8_t)NCA_WEIGHT(w));
         w += 2;
         for (uint8_t i = 0; i < inputs; i++) {
             a += NCA_WEIGHT(w++) * val(genome, perception[i]);

@@ -22,6 +22,7 @@ typedef struct {
 } nca_genome;
 
 #define NCA_OUT_OF_LINE
+#define NCA_ROM
 
 #define NCA_CHANNELS_MAX 16
 #define NCA_PERCEPTION_MAX 64

@@ -21,13 +21,12 @@ from nca_hw.core.genome import Genome
 from nca_hw.core.model import ALIVE_THRESHOLD, ALPHA
 from nca_hw.core.reference import SEED_QUIET
 from nca_hw.emulate import simavr
-from nca_hw.emulate.array import WAKE_SYMBOL
 from nca_hw.emulate.simavr import FEMTO, Events, Firmware, LedTiming, SimavrArray, Wiring, Work
 from nca_hw.emulate.wall_replay import Compared, Difference, Replay
 from nca_hw.errors import NcaHwError
 from nca_hw.firmware.build import Build
 from nca_hw.firmware.image import CELL_SYMBOL
-from nca_hw.firmware.render import state_in_perception
+from nca_hw.firmware.render import layout
 from nca_hw.sim import metrics
 from nca_hw.sim.clocks import TICK, draw_clocks
 from nca_hw.sim.faults import Cut, Memory, Operation
@@ -163,8 +162,10 @@ class Wall:
         at = {symbol.name: symbol.address for symbol in made.image.symbols}
         self.genome, self.made, self.scenario, self.target = genome, made, scenario, target
         self.recording = Recording()
+        place = layout(genome, made.board)
         firmware = Firmware(
-            made.image.binary, at[WAKE_SYMBOL], at[CELL_SYMBOL] & 0xFFFF, genome.channels, frame_bytes(genome.channels), chip.mcu,
+            made.image.binary, at[place.wake], (at[CELL_SYMBOL] & 0xFFFF) + place.state_at, genome.channels, frame_bytes(genome.channels),
+            chip.mcu,
             board.chip.clock_hz, reads_itself=True,
         )  # fmt: skip
         wiring = Wiring((edges.north, edges.east, edges.south, edges.west), board.led.pin, board.seed.pin, strapped=chip.strapped)
@@ -173,7 +174,7 @@ class Wall:
         neighbours = simavr.grid_neighbours(scenario.width, scenario.height)
         self.array = SimavrArray(firmware, wiring, neighbours, rates, seed=scenario.seed)
         self.replay = Replay(genome, grid, board.led.brightness)
-        self._heard_at = firmware.state + genome.perception + (0 if state_in_perception(genome) else genome.channels)
+        self._heard_at = firmware.state - place.state_at + place.heard_at
         self._shown = np.zeros((grid.cells, genome.channels), np.int8)
         self._lights = np.zeros((grid.cells, 3), np.uint8)
         self._all_lights: list[NDArray[np.uint8]] = []

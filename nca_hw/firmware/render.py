@@ -63,7 +63,7 @@ def sources(genome: Genome, board: Board) -> tuple[dict[str, str], tuple[str, ..
     texts["genome.h"] = render(
         "genome.h.j2", seed_quiet=SEED_QUIET, channels=genome.channels, hidden=genome.hidden, kernels=len(genome.kernels), perception=genome.perception,
         alpha=genome.alpha, alive=genome.alive, s1=genome.s1, s2=genome.s2, tap_shift=genome.tap_shift,
-        arrays=[(name, ctype, len(values)) for name, ctype, values in tables],
+        arrays=[(name, ctype, len(values)) for name, ctype, values in tables], rom=chips.rom,
     )  # fmt: skip
     if kernel is None:
         texts["genome.c"] = render("genome.c.j2", tables=tables)
@@ -80,12 +80,14 @@ def sources(genome: Genome, board: Board) -> tuple[dict[str, str], tuple[str, ..
         about=frames.about(genome.cell_hash, genome.channels),
         lights=[min(channel, genome.channels - 1) for channel in (1, 0, 2)],  # a WS2812 wants green, red, blue
         state_in_perception=state_in_perception(genome), kernel_header=kernel.header if kernel else None, links=bool(links),
+        rom=chips.rom,
     )  # fmt: skip
     for name in (*chips.sources, chips.linker_script):
         path = name if "/" in name else f"{chips.name}/{name}"
         texts[_bare(name)] = render(path, **chips.holes(board)) if name.endswith(".j2") else (folder / path).read_text()
     own = [_bare(name) for name in chips.sources if not _bare(name).endswith((".h", ".inc"))]
-    compiled = (*own, "main.c", *cell, "random.c", *(() if links else ("link.c", "wire.c")))
+    replaced = {f"{name[:-2]}.c" for name in own if name.endswith(".S")}
+    compiled = (*own, "main.c", *cell, *(name for name in ("random.c", *(() if links else ("link.c", "wire.c"))) if name not in replaced))
     return texts, compiled
 
 
@@ -96,9 +98,10 @@ def _bare(name: str) -> str:
 
 def project(board: Board) -> dict[str, str]:
     """The PlatformIO project around the sources, path to text."""
-    flags = ["-Os", "-std=c99", "-ffreestanding", "-fno-builtin", "-nostdlib", "-nostartfiles", "-Wl,-T,src/image.ld"]
+    platform = family(board.family).platformio
+    flags = [*platform.flags, "-nostdlib", "-nostartfiles", "-Wl,-T,src/image.ld"]
     ini = (
-        f"; {board.title}\n[env:{board.name}]\nplatform = raspberrypi\nboard = pico\nbuild_flags =\n"
+        f"; {board.title}\n[env:{board.name}]\nplatform = {platform.name}\nboard = {platform.board}\nbuild_flags =\n"
         + "".join(f"    {flag}\n" for flag in flags)
         + f"board_upload.maximum_size = {board.budget.rom}\n"
     )

@@ -18,6 +18,15 @@ def untouched(elf: bytes) -> bytes:
 
 
 @dataclass(frozen=True)
+class Platformio:
+    """What PlatformIO is told of a family: its platform, a board of it, and how to compile."""
+
+    name: str = "raspberrypi"
+    board: str = "pico"
+    flags: tuple[str, ...] = ("-Os", "-std=c99", "-ffreestanding", "-fno-builtin")
+
+
+@dataclass(frozen=True)
 class Family:
     """A family of chips.
 
@@ -25,13 +34,15 @@ class Family:
         name: also of its folder in firmware_templates.
         flash: address of the image's first byte.
         ticks_per_second: of the board's alarm.
-        sources: files of its folder, or with a folder of another, compiled as they are or, with .j2, rendered. linker_script: one more.
+        sources: files of its folder, or with a folder of another, compiled as they are or, with .j2, rendered; NAME.S replaces the
+            core's NAME.c. linker_script: one more.
         holes: what its templates are rendered with.
         compile_and_link: the folder with all sources, what to compile, the ELF to write.
         second_opinion: the same by a compiler of other makers, a GCC of the system; its images are compared, not shipped.
         seal: the last touch on an ELF, a checksum for example.
         stack: the worst case, bytes, bound from the image alone; None where only a watermark is known.
         containers: files for flashing, name to bytes, from the image. kernels: the first that supports a genome is its cell.
+        rom: the compiler's word for what lies in flash, where flash has addresses of its own. platformio: its project around the sources.
     """
 
     name: str
@@ -46,3 +57,5 @@ class Family:
     stack: Callable[[bytes, list[Symbol]], int] | None = None
     second_opinion: Callable[[Path, tuple[str, ...], str], None] | None = None
     kernels: tuple[Kernel, ...] = ()
+    rom: str = ""
+    platformio: Platformio = Platformio()
