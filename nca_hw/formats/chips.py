@@ -41,6 +41,12 @@ CHIPS: dict[str, Chip] = {
         service=frozenset({"GP0", "GP12", "GP16", "GP28"}), service_why="UART0 output",  # the same
         clock_hz=12_000_000,  # the crystal, no PLL
     ),
+    "atmega": Chip(  # 8 port + pin, port B being 0; ATmega328P data sheet, section 5. PB6 and PB7 are the crystal's, PC6 is the reset.
+        pins={**_named("PB{}", range(6)), **_named("PC{}", range(6), 8), **_named("PD{}", range(8), 16)},
+        led=frozenset(_named("PB{}", range(6)) | _named("PC{}", range(6)) | _named("PD{}", range(8))), led_why="output",
+        service=frozenset({"PD1"}), service_why="USART0 output",
+        clock_hz=16_000_000,  # the crystal
+    ),
     "native": Chip(  # names only
         pins={name: n for n, name in enumerate(("NO0", "NO1", "EA0", "EA1", "SO0", "SO1", "WE0", "WE1", "LD0", "SV0", "SD0"))},
         led=frozenset({"LD0"}), led_why="light", service=frozenset({"SV0"}), service_why="service port", clock_hz=1_000_000,

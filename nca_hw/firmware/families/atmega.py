@@ -1,0 +1,49 @@
+"""ATmega328P: an 8-bit AVR with a multiplier, 2 KB of RAM and 32 KB of flash; its pull-ups, timer and UART are all that a cell needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nca_hw.firmware import toolchain
+from nca_hw.firmware.families.base import Family, Platformio
+from nca_hw.firmware.kernels.avr import AVR
+from nca_hw.formats.boards import Board
+from nca_hw.formats.intel_hex import to_hex
+
+CLOCK_HZ = 16_000_000
+TICK_CYCLES = 1024
+PORTS = 3  # B, C, D
+UNTOUCHED = {0: 0b11000000, 1: 0b11000000}  # the crystal's pins; the reset's and one that does not exist
+
+
+def holes(board: Board) -> dict[str, Any]:
+    """Pins by port and bit; of every port what it is set up with."""
+    outputs = (board.pin(board.led.pin), board.pin(board.service.pin))
+    ports = []
+    for port in range(PORTS):
+        driven = _mask(port, outputs)
+        ports.append({
+            "number": port, "offset": 3 * port, "outputs": driven, "wires": _mask(port, board.wires()),
+            "pulled_up": 0xFF & ~driven & ~UNTOUCHED.get(port, 0),  # nothing floats
+        })  # fmt: skip
+    return {
+        "ports": ports, "wires": [_place(pin) for pin in board.wires()[::2]], "led": _place(board.pin(board.led.pin)),
+        "seed": _place(board.pin(board.seed.pin)), "flash": board.memory.flash, "ram": board.memory.ram,
+    }  # fmt: skip
+
+
+def _place(pin: int) -> dict[str, int]:
+    return {"offset": 3 * (pin // 8), "bit": pin % 8}
+
+
+def _mask(port: int, pins: tuple[int, ...] | list[int]) -> int:
+    return sum(1 << pin % 8 for pin in pins if pin // 8 == port)
+
+
+ATMEGA = Family(
+    name="atmega", flash=0, ticks_per_second=CLOCK_HZ // TICK_CYCLES, sources=("board.S.j2", "wire.S", "link.S", "random.S"),
+    linker_script="image.ld.j2", holes=holes,
+    compile_and_link=toolchain.gcc("avr-gcc", "gcc-avr", *toolchain.AVR, libraries=("-lgcc",)),
+    containers=lambda image: {"nca-hw.hex": to_hex(image)},
+    kernels=(AVR,), rom="__flash", platformio=Platformio("atmelavr", "nanoatmega328", toolchain.AVR),
+)  # fmt: skip
