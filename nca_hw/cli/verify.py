@@ -23,7 +23,7 @@ def command(genome: str, board: str, updates: int, seed: int, toolchain: str, as
     It hears random neighbours on its links, damaged frames among them, and every update that it sends is compared, byte for byte, with
     the NumPy reference. Ends with the ladder of truth, rung by rung.
     """
-    from nca_hw.emulate.verify import verify, write_replay
+    from nca_hw.emulate.proof import prove, write_replay
     from nca_hw.errors import LimitMissed
     from nca_hw.firmware.build import build
     from nca_hw.formats.boards import load_board
@@ -31,7 +31,7 @@ def command(genome: str, board: str, updates: int, seed: int, toolchain: str, as
     loaded = common.load_genome(genome)
     made = build(loaded, load_board(board), toolchain)
     with common.progress("verifying", updates) as advance:
-        proved = verify(loaded, made, updates, seed, advance)
+        proved = prove(loaded, made, updates, seed, advance)
     replay = None
     if proved.mismatch is not None:
         replay = Path(f"mismatch-{made.board.name}.npz")
