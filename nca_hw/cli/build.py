@@ -30,7 +30,8 @@ def command(genome: str, board: str, output: Path | None, toolchain: str, as_jso
     if as_json:
         common.emit("build", {**sizes, "files": [str(path) for path in paths]})
         return
-    rows: list[tuple[str, object]] = [(f"ROM: {part}", f"{size:6,d} B") for part, size in made.image.parts.items()]
+    rows: list[tuple[str, object]] = [("kernel", sizes["kernel"])]
+    rows += [(f"ROM: {part}", f"{size:6,d} B") for part, size in made.image.parts.items()]
     rows += [
         ("ROM", f"{sizes['rom_bytes']:6,d} B of {target.budget.rom:,d} B"),
         ("cell RAM", f"{sizes['cell_ram_bytes']:6,d} B of {target.budget.cell_ram:,d} B"),

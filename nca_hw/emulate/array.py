@@ -38,7 +38,7 @@ class FirmwareRule(IntegerRule):
         self.name = f"firmware {made.board.name}"
         self.updates = 0
         at = {symbol.name: symbol.address for symbol in made.image.symbols}
-        place = layout(genome, made.board)
+        place = layout(genome, made.kernel)
         self._state_at, self._heard_at = at[CELL_SYMBOL] + place.state_at, at[CELL_SYMBOL] + place.heard_at
         self._chip = emulated(made)
         self._chip.step = TIME_STEP_US

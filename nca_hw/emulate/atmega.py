@@ -145,7 +145,7 @@ def _run(genome: Genome, made: Build, states: Codes, heard: Codes, progress: Cal
     chips = min(CHIPS, len(states))
     array = _array(genome, made, chips)
     state_at = array.firmware.state
-    place = layout(genome, made.board)
+    place = layout(genome, made.kernel)
     heard_at = state_at - place.state_at + place.heard_at
     log = _Log(list(states), list(heard), [np.zeros(0, np.int8)] * len(states), [0] * len(states))
     turn: list[int | None] = [None] * chips  # which update a chip is about to make
@@ -188,7 +188,7 @@ def _run(genome: Genome, made: Build, states: Codes, heard: Codes, progress: Cal
 def _array(genome: Genome, made: Build, chips: int, *, watched: bool = True) -> SimavrArray:
     """Chips on no wires."""
     at = {symbol.name: symbol.address for symbol in made.image.symbols}
-    edges, place = made.board.edges, layout(genome, made.board)
+    edges, place = made.board.edges, layout(genome, made.kernel)
     wake = at[place.wake] if watched else 0
     firmware = Firmware(
         made.image.binary, wake, (at[CELL_SYMBOL] & 0xFFFF) + place.state_at, genome.channels, frame_bytes(genome.channels), MCU,

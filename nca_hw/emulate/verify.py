@@ -192,7 +192,7 @@ def _whole(
     noise = np.random.default_rng(1)
     chip, log = emulated(made, noise=lambda: int(noise.integers(2))), _Log()
     chip.step = TIME_STEP_US
-    state_at = next(s.address for s in made.image.symbols if s.name == CELL_SYMBOL) + layout(genome, made.board).state_at
+    state_at = next(s.address for s in made.image.symbols if s.name == CELL_SYMBOL) + layout(genome, made.kernel).state_at
     own, neighbours = np.zeros(genome.channels, np.int8), np.zeros((NEIGHBOURS, genome.channels), np.int8)
     frame_bytes = len(frames.encode(0, own))
     taken: list[tuple[int, bytes]] = []

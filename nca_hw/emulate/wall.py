@@ -162,7 +162,7 @@ class Wall:
         at = {symbol.name: symbol.address for symbol in made.image.symbols}
         self.genome, self.made, self.scenario, self.target = genome, made, scenario, target
         self.recording = Recording()
-        place = layout(genome, made.board)
+        place = layout(genome, made.kernel)
         firmware = Firmware(
             made.image.binary, at[place.wake], (at[CELL_SYMBOL] & 0xFFFF) + place.state_at, genome.channels, frame_bytes(genome.channels),
             chip.mcu,

@@ -13,6 +13,7 @@ from nca_hw.errors import LimitMissed, NcaHwError
 from nca_hw.firmware import render
 from nca_hw.firmware.families import family
 from nca_hw.firmware.image import Image, read_image
+from nca_hw.firmware.kernels import Kernel, able
 from nca_hw.formats.boards import Board
 from nca_hw.formats.files import make_folder, write_whole
 
@@ -28,6 +29,7 @@ class Build:
         stack: worst case, bytes, bound from the image; None where it is only measured, by verify.
         files: around the image, path below the folder to bytes.
         toolchain: that compiled it. warnings: budgets that are missed by an image that is not shipped.
+        kernel: that is the cell in it; None is the C core.
     """
 
     board: Board
@@ -36,6 +38,7 @@ class Build:
     files: dict[str, bytes]
     toolchain: str = PINNED
     warnings: tuple[str, ...] = ()
+    kernel: Kernel | None = None
 
     @property
     def sha256(self) -> str:
@@ -46,6 +49,7 @@ class Build:
         """What size.json holds."""
         return {
             "board": self.board.name,
+            "kernel": self.kernel.name if self.kernel else "C core",
             "toolchain": self.toolchain,
             "warnings": list(self.warnings),
             "rom_bytes": len(self.image.binary),
@@ -62,6 +66,8 @@ class Build:
 def build(genome: Genome, board: Board, toolchain: str = PINNED) -> Build:
     """Render, compile and link; nothing is written. The same genome and board give the same bytes on every machine.
 
+    Of the family's kernels the first, which is the fastest, is taken that keeps the image within the board's budgets.
+
     Args:
         toolchain: "pinned", or "gcc" for a second opinion: its bytes are those of the GCC that is there, and a budget of ROM that it misses
             is a warning.
@@ -74,23 +80,28 @@ def build(genome: Genome, board: Board, toolchain: str = PINNED) -> Build:
     compile_and_link = chips.compile_and_link if toolchain == PINNED else chips.second_opinion
     if compile_and_link is None:
         raise NcaHwError(f"the family {chips.name!r} has one compiler only", cure="Leave --toolchain out.")
-    texts, compiled = render.sources(genome, board)
-    with tempfile.TemporaryDirectory(prefix="nca-hw-") as folder:
-        for name, text in texts.items():
-            (Path(folder) / name).write_text(text)
-        compile_and_link(Path(folder), compiled, f"{NAME}.elf")
-        image = read_image(chips.seal((Path(folder) / f"{NAME}.elf").read_bytes()), chips.flash)
-    stack = chips.stack(image.binary, image.symbols) if chips.stack else None
-    rom = _over("ROM", len(image.binary), board.budget.rom)
-    memory = [
-        *_over("cell RAM", image.cell_ram, board.budget.cell_ram), *_over("flash", len(image.binary), board.memory.flash),
-        *_over("static RAM and stack", image.static_ram + (stack or 0), board.memory.ram),
-    ]  # fmt: skip
-    if over := memory if toolchain == GCC else [*rom, *memory]:
+    refused: list[str] = []
+    for kernel in able(genome, chips.kernels):
+        texts, compiled = render.sources(genome, board, kernel)
+        with tempfile.TemporaryDirectory(prefix="nca-hw-") as folder:
+            for name, text in texts.items():
+                (Path(folder) / name).write_text(text)
+            compile_and_link(Path(folder), compiled, f"{NAME}.elf")
+            image = read_image(chips.seal((Path(folder) / f"{NAME}.elf").read_bytes()), chips.flash)
+        stack = chips.stack(image.binary, image.symbols) if chips.stack else None
+        rom = _over("ROM", len(image.binary), board.budget.rom)
+        memory = [
+            *_over("cell RAM", image.cell_ram, board.budget.cell_ram), *_over("flash", len(image.binary), board.memory.flash),
+            *_over("static RAM and stack", image.static_ram + (stack or 0), board.memory.ram),
+        ]  # fmt: skip
+        over = memory if toolchain == GCC else [*rom, *memory]
+        if not over:
+            break
         parts = ", ".join(f"{part} {size}" for part, size in image.parts.items())
-        told = f"the image for {board.name} does not fit: {'; '.join(over)} (ROM: {parts})"
-        raise LimitMissed(told, cure="Train or choose a smaller genome.")
-    made = Build(board, image, stack, {}, toolchain, tuple(rom))
+        refused.append(f"with {kernel.name if kernel else 'the C core'}: {'; '.join(over)} (ROM: {parts})")
+    else:
+        raise LimitMissed(f"the image for {board.name} does not fit {'; '.join(refused)}", cure="Train or choose a smaller genome.")
+    made = Build(board, image, stack, {}, toolchain, tuple(rom), kernel)
     files = {
         f"{NAME}.elf": image.elf,
         f"{NAME}.bin": image.binary,

@@ -12,10 +12,11 @@ import numpy as np
 
 from nca_hw import __version__
 from nca_hw.core import frames
-from nca_hw.core.genome import Genome, Kernel
+from nca_hw.core.genome import Genome
 from nca_hw.core.reference import SEED_QUIET
+from nca_hw.core.taps import Kernel as Taps
 from nca_hw.firmware.families import family
-from nca_hw.firmware.kernels import kernel_for
+from nca_hw.firmware.kernels import Kernel
 from nca_hw.formats.boards import Board
 
 CORE = ("cell.h", "cell.c", "random.c", "link.h", "link.c", "wire.h", "wire.c", "board.h")
@@ -23,7 +24,7 @@ CORE = ("cell.h", "cell.c", "random.c", "link.h", "link.c", "wire.h", "wire.c", 
 
 def state_in_perception(genome: Genome) -> bool:
     """Whether the state is its own perception: the identity comes first, and no other kernel looks at the cell itself."""
-    return genome.kernels[0] is Kernel.IDENTITY and Kernel.LAPLACIAN not in genome.kernels
+    return genome.kernels[0] is Taps.IDENTITY and Taps.LAPLACIAN not in genome.kernels
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,19 @@ class Layout:
     heard_at: int
 
 
-def layout(genome: Genome, board: Board) -> Layout:
+def layout(genome: Genome, kernel: Kernel | None) -> Layout:
     """Of the image that `sources` makes: main.c.j2."""
-    kernel = kernel_for(genome, family(board.family).kernels)
     if kernel is not None and kernel.header:
         return Layout(kernel.wake, kernel.state_at, genome.perception)
     return Layout("nca_cell_wake", 0, genome.perception + (0 if state_in_perception(genome) else genome.channels))
 
 
-def sources(genome: Genome, board: Board) -> tuple[dict[str, str], tuple[str, ...]]:
-    """All sources of an image, name to text, the core unchanged, the rest rendered; and the names of those that are compiled."""
+def sources(genome: Genome, board: Board, kernel: Kernel | None) -> tuple[dict[str, str], tuple[str, ...]]:
+    """All sources of an image, name to text, the core unchanged, the rest rendered; and the names of those that are compiled.
+
+    Args:
+        kernel: one that supports the genome, or None for the C core.
+    """
     import jinja2
 
     folder = Path(str(resources.files("nca_hw.firmware_templates")))
@@ -58,7 +62,6 @@ def sources(genome: Genome, board: Board) -> tuple[dict[str, str], tuple[str, ..
 
     chips = family(board.family)
     texts = {name: (folder / "core" / name).read_text() for name in CORE}
-    kernel = kernel_for(genome, chips.kernels)
     tables = _tables(genome)
     texts["genome.h"] = render(
         "genome.h.j2", seed_quiet=SEED_QUIET, channels=genome.channels, hidden=genome.hidden, kernels=len(genome.kernels), perception=genome.perception,

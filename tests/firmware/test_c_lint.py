@@ -10,6 +10,8 @@ import pytest
 
 from nca_hw.core.genome import load
 from nca_hw.firmware import render
+from nca_hw.firmware.families import family
+from nca_hw.firmware.kernels import Kernel, able
 from nca_hw.formats.boards import bundled_boards, load_board
 
 CHECKS = (
@@ -27,14 +29,19 @@ WARNINGS = (
 BOARDS = tuple(bundled_boards())
 
 
+def kernel(board: str) -> Kernel | None:
+    """The fastest of a board's kernels."""
+    return able(load("lizard"), family(load_board(board).family).kernels)[0]
+
+
 def portable() -> list[str]:
     """Sources that every chip has in common."""
-    common = set.intersection(*(set(render.sources(load("lizard"), load_board(board))[1]) for board in BOARDS))
+    common = set.intersection(*(set(render.sources(load("lizard"), load_board(board), kernel(board))[1]) for board in BOARDS))
     return sorted({*common, "cell.c"} - {"board.c"})
 
 
 def rendered(board: str, folder: Path) -> Path:
-    texts, _ = render.sources(load("lizard"), load_board(board))
+    texts, _ = render.sources(load("lizard"), load_board(board), kernel(board))
     for name, text in texts.items():
         (folder / name).write_text(text)
     return folder

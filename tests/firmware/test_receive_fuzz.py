@@ -22,7 +22,7 @@ def compiled(folder: Path, changes: dict[str, tuple[str, str]] | None = None) ->
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("there is no C compiler here (cc)")
-    texts, sources = render.sources(load("lizard"), load_board("native"))
+    texts, sources = render.sources(load("lizard"), load_board("native"), None)
     core = [name for name in sources if name not in WITHIN]
     for name, (old, new) in (changes or {}).items():
         assert old in texts[name]

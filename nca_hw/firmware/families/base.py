@@ -41,7 +41,7 @@ class Family:
         second_opinion: the same by a compiler of other makers, a GCC of the system; its images are compared, not shipped.
         seal: the last touch on an ELF, a checksum for example.
         stack: the worst case, bytes, bound from the image alone; None where only a watermark is known.
-        containers: files for flashing, name to bytes, from the image. kernels: the first that supports a genome is its cell.
+        containers: files for flashing, name to bytes, from the image. kernels: from fast to small.
         rom: the compiler's word for what lies in flash, where flash has addresses of its own. platformio: its project around the sources.
     """
 

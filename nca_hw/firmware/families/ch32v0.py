@@ -6,7 +6,7 @@ from typing import Any
 
 from nca_hw.firmware import toolchain
 from nca_hw.firmware.families.base import Family
-from nca_hw.firmware.kernels.rv32ec import DIGITS
+from nca_hw.firmware.kernels.rv32ec import DIGITS, LOOKUP, LOOPS
 from nca_hw.formats.boards import Board
 
 FLASH = 0  # as the processor sees it from reset on; programmers write it at 0800_0000h: reference manual, chapter 1
@@ -35,5 +35,5 @@ CH32V0 = Family(
     linker_script="image.ld.j2", holes=holes,
     compile_and_link=toolchain.clang("-target", "riscv32-freestanding", "-mcpu=generic_rv32+e+c+relax", "-mabi=ilp32e", "-mrelax"),
     second_opinion=toolchain.gcc("riscv64-unknown-elf-gcc", "gcc-riscv64-unknown-elf", "-march=rv32ec", "-mabi=ilp32e", *toolchain.GCC),
-    containers=lambda image: {}, kernels=(DIGITS,),
+    containers=lambda image: {}, kernels=(LOOKUP, DIGITS, LOOPS),
 )  # fmt: skip

@@ -9,4 +9,4 @@
 from __future__ import annotations
 
 from nca_hw.firmware.kernels.base import Kernel as Kernel
-from nca_hw.firmware.kernels.base import kernel_for as kernel_for
+from nca_hw.firmware.kernels.base import able as able

@@ -41,6 +41,6 @@ class Kernel(Protocol):
         ...
 
 
-def kernel_for(genome: Genome, kernels: Sequence[Kernel]) -> Kernel | None:
-    """The first of a family's kernels that computes the genome; None for the C core."""
-    return next((kernel for kernel in kernels if kernel.supports(genome)), None)
+def able(genome: Genome, kernels: Sequence[Kernel]) -> list[Kernel | None]:
+    """Those of a family's kernels that compute a genome, in their order, and None, the C core, which computes all."""
+    return [*(kernel for kernel in kernels if kernel.supports(genome)), None]
