@@ -64,8 +64,10 @@ class CortexM0Plus(Chip):
 
 
 class CycleMeter:
-    """Counts cycles between entry to a function and return from it, with single-cycle multiplier and single-cycle I/O (ARM DDI 0484C, table 3-1), and
-    no wait states of flash or its cache."""
+    """Counts cycles between entry to a function and return from it.
+
+    Multiplier and I/O take a single cycle (ARM DDI 0484C, table 3-1); flash and its cache have no wait states.
+    """
 
     def __init__(self, flash: bytes, base: int, function: int) -> None:
         self._flash = flash

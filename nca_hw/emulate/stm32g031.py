@@ -1,4 +1,4 @@
-"""An STM32G031 as far as the firmware uses it: one core from its vectors on, and the registers of the blocks it touches, if they have a clock.
+"""An STM32G031 as far as the firmware uses it: one core from its vectors on, and the registers of blocks that have been given a clock.
 
 Source of registers, resets and clocks: RM0444, by sections as in firmware_templates/stm32g031/board.c.j2.
 """
@@ -74,7 +74,8 @@ class Stm32g031(CortexM0Plus):
         strap = board.pin(board.seed.pin)
         if (self._mode(GPIOA, strap), self._registers[GPIOA + 0xC] >> 2 * strap & 3) != (INPUT, 2):
             wrong.append("the strap is no input that is pulled down")
-        if any((self._mode(GPIOA, pin), self._registers[GPIOA + 0xC] >> 2 * pin & 3) != (FUNCTION, pull) for pin, pull in ((13, 1), (14, 2))):
+        pulls = self._registers[GPIOA + 0xC]
+        if any((self._mode(GPIOA, pin), pulls >> 2 * pin & 3) != (FUNCTION, pull) for pin, pull in ((13, 1), (14, 2))):
             wrong.append("the debugger's pins are not as reset leaves them")
         if self._registers.get(TIM2 + 0x28, 0) + 1 != CLOCK_HZ // 1_000_000:
             wrong.append("the timer does not count microseconds")

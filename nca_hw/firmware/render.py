@@ -64,8 +64,8 @@ def sources(genome: Genome, board: Board, kernel: Kernel | None) -> tuple[dict[s
     texts = {name: (folder / "core" / name).read_text() for name in CORE}
     tables = _tables(genome)
     texts["genome.h"] = render(
-        "genome.h.j2", seed_quiet=SEED_QUIET, channels=genome.channels, hidden=genome.hidden, kernels=len(genome.kernels), perception=genome.perception,
-        alpha=genome.alpha, alive=genome.alive, s1=genome.s1, s2=genome.s2, tap_shift=genome.tap_shift,
+        "genome.h.j2", seed_quiet=SEED_QUIET, channels=genome.channels, hidden=genome.hidden, kernels=len(genome.kernels),
+        perception=genome.perception, alpha=genome.alpha, alive=genome.alive, s1=genome.s1, s2=genome.s2, tap_shift=genome.tap_shift,
         arrays=[(name, ctype, len(values)) for name, ctype, values in tables], rom=chips.rom,
     )  # fmt: skip
     if kernel is None:

@@ -13,8 +13,8 @@ class Chip:
     Attributes:
         pins: names to numbers, as the firmware numbers them. led: pins that can drive the LED, and why only those.
         service: pins that can be the service port's output. clock_hz: the processor's clock in this firmware.
-        neighbouring_wires: the two wires of an edge must be neighbouring pins, wire 0 the lower. wires: pins that can be wires, None for all, and
-            why only those. seed: likewise of the strap.
+        neighbouring_wires: the two wires of an edge must be neighbouring pins, wire 0 the lower. wires: pins that can be wires, None for
+            all, and why only those. seed: likewise of the strap.
     """
 
     pins: Mapping[str, int]

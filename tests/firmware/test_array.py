@@ -59,7 +59,7 @@ def test_an_array_of_firmware_has_the_trajectory_of_the_integer_cell(lizard: tup
 
 def test_a_corrupted_weight_in_the_image_is_another_trajectory(lizard: tuple[Genome, Build]) -> None:
     genome, made = lizard
-    at = made.image.binary.index(genome.units.tobytes()) + 40
+    at = next(s.address for s in made.image.symbols if s.name == "nca_units") - FLASH + 40
     wrong = with_patch(made, at, bytes([made.image.binary[at] ^ 0x40]))
     found = simulate(KILLED, FirmwareRule(genome, wrong)).recording.trajectory.hexdigest()
     assert found != simulate(KILLED, IntegerRule(genome)).recording.trajectory.hexdigest()
@@ -112,16 +112,16 @@ def test_faults_of_state_codes_strike_firmware_too(lizard: tuple[Genome, Build])
 def test_a_wake_that_never_returns_is_an_error(lizard: tuple[Genome, Build], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(firmware_array, "FIRST_WAKE_S", 0.5)
     genome, made = lizard
-    wake = next(symbol for symbol in made.image.symbols if symbol.name == "nca_cell_wake")
+    wake = next(symbol for symbol in made.image.symbols if symbol.name == "nca_kernel_wake")
     branch_to_itself = bytes.fromhex("fee7")
     with pytest.raises(EmulationError, match="did not return within"):
         FirmwareRule(genome, with_patch(made, wake.address - FLASH, branch_to_itself))
 
 
 def test_a_wake_that_touches_what_is_not_there_is_an_error(lizard: tuple[Genome, Build]) -> None:
-    """The address of the neighbours among the wake's literals, changed to one outside the memory map."""
+    """The address of the cell among the wake's literals, changed to one outside the memory map."""
     genome, made = lizard
-    wake = next(symbol for symbol in made.image.symbols if symbol.name == "nca_cell_wake")
+    wake = next(symbol for symbol in made.image.symbols if symbol.name == "nca_kernel_wake")
     literal = made.image.binary.index(bytes.fromhex("00000020"), wake.address - FLASH)
     assert literal < wake.address - FLASH + wake.size
     with pytest.raises(EmulationError, match="outside its memory map"):

@@ -32,8 +32,13 @@ def test_the_lizard_fits_the_article(made: Build) -> None:
     assert all(size >= 0 for size in sizes["rom_parts"].values())
 
 
-def test_the_weights_stand_in_the_image_as_in_the_genome(made: Build) -> None:
-    assert load("lizard").units.tobytes() in made.image.binary
+def test_the_genome_stands_in_the_image(made: Build) -> None:
+    """Weights, offset by 128: of every input those of eight units side by side, of every unit those of all outputs; the decode table."""
+    genome = load("lizard")
+    for eight in range(0, genome.hidden, 8):
+        for weights in (*genome.w1[:, eight : eight + 8], *genome.w2[eight : eight + 8]):
+            assert (weights.astype(np.int16) + 128).astype(np.uint8).tobytes() in made.image.binary
+    assert genome.decode.astype("<i2").tobytes() in made.image.binary
 
 
 def test_the_boot_block_has_the_crc_that_the_boot_rom_computes(made: Build) -> None:

@@ -1,5 +1,5 @@
-"""The Cortex-M0+ kernel as it lies in the RP2040's image, against the NumPy reference: random and extreme states, genomes that strain its sums,
-another assembler, and what it costs by the processor's manual."""
+"""The Cortex-M0+ kernel as it lies in the RP2040's image, against the NumPy reference: random and extreme states, genomes that strain its
+sums, another assembler, and what it costs by the processor's manual."""
 
 from __future__ import annotations
 
@@ -143,7 +143,8 @@ def test_gnu_assembles_the_same_instructions(tmp_path: Path) -> None:
     (tmp_path / "k.ld").write_text(f"SECTIONS {{\n{script}/DISCARD/ : {{ *(.ARM.attributes) }}\n}}\n")
     symbols = [f"-Wl,--defsym={name}={at[name]:#x}" for name in ("cell", "nca_units", "nca_decode")]
     link = ["-nostdlib", "-Wl,-T,k.ld", "-Wl,-e,nca_kernel_wake", *symbols]
-    subprocess.run(["arm-none-eabi-gcc", "-mcpu=cortex-m0plus", "-mthumb", *link, "-o", "k.elf", "cortex_m0plus.S"], cwd=tmp_path, check=True)
+    command = ["arm-none-eabi-gcc", "-mcpu=cortex-m0plus", "-mthumb", *link, "-o", "k.elf", "cortex_m0plus.S"]
+    subprocess.run(command, cwd=tmp_path, check=True)
     for name, start in starts.items():
         subprocess.run(["arm-none-eabi-objcopy", "-O", "binary", "-j", f".{name}", "k.elf", "k.bin"], cwd=tmp_path, check=True)
         gnu = (tmp_path / "k.bin").read_bytes()

@@ -39,12 +39,12 @@ def test_the_shipped_image_equals_the_reference(lizard: tuple[Genome, Build]) ->
     assert proved.whole_updates == 30
     assert proved.frames_rejected > 10
     assert proved.stack_bytes <= lizard[1].stack  # the bound from the call graph holds
-    assert 50_000 < proved.cycles_per_update < 1_000_000
+    assert 30_000 < proved.cycles_per_update < 42_000
 
 
 def test_a_single_flipped_weight_in_the_image_is_found(lizard: tuple[Genome, Build]) -> None:
     genome, made = lizard
-    at = made.image.binary.index(genome.units.tobytes())
+    at = next(s.address for s in made.image.symbols if s.name == "nca_units") - FLASH
     wrong = bytearray(made.image.binary)
     wrong[at + 40] ^= 0x40
     proved = verify(genome, with_binary(made, bytes(wrong)), updates=300, whole=5)
@@ -156,11 +156,13 @@ def test_other_automata_build_and_verify(name: str) -> None:
     assert proved.equal, proved.mismatch
 
 
-@pytest.mark.parametrize(("turn", "more_rom"), [(90, 0), (180, 0), (30, 4)])
-def test_a_turned_lizard_fits_and_verifies(lizard: tuple[Genome, Build], turn: int, more_rom: int) -> None:
+@pytest.mark.parametrize("turn", [90, 180, 30])
+def test_a_turned_lizard_fits_and_verifies(lizard: tuple[Genome, Build], turn: int) -> None:
+    """By quarters the kernel turns its weights, and the image has the same bytes; any other angle is left to the C core."""
     genome = replace(lizard[0], turn=turn)
     made = build(genome, BOARD)
-    assert len(made.image.binary) == len(lizard[1].image.binary) + more_rom
+    assert len(made.image.binary) <= BOARD.budget.rom
+    assert (len(made.image.binary) == len(lizard[1].image.binary)) == (turn % 90 == 0)
     proved = verify(genome, made, updates=200, whole=5)
     assert proved.equal, proved.mismatch
 

@@ -45,7 +45,8 @@ def holes(board: Board) -> dict[str, int | list[int]]:
 
 
 RP2040 = Family(
-    name="rp2040", flash=FLASH, ticks_per_second=1_000_000, sources=("boot2.S", "armv6m/start.c", "board.c.j2", "wires.inc.j2"), linker_script="image.ld.j2",
+    name="rp2040", flash=FLASH, ticks_per_second=1_000_000, sources=("boot2.S", "armv6m/start.c", "board.c.j2", "wires.inc.j2"),
+    linker_script="image.ld.j2",
     holes=holes, compile_and_link=toolchain.clang("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m0plus"), seal=seal,
     second_opinion=toolchain.gcc("arm-none-eabi-gcc", "gcc-arm-none-eabi", "-mcpu=cortex-m0plus", "-mthumb", *toolchain.GCC),
     stack=lambda binary, symbols: stack_bound(binary, FLASH, symbols, "reset"),

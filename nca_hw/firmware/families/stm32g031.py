@@ -20,7 +20,8 @@ def holes(board: Board) -> dict[str, int | list[int]]:
 
 
 STM32G031 = Family(
-    name="stm32g031", flash=FLASH, ticks_per_second=1_000_000, sources=("armv6m/start.c", "board.c.j2", "wires.inc.j2"), linker_script="image.ld.j2",
+    name="stm32g031", flash=FLASH, ticks_per_second=1_000_000, sources=("armv6m/start.c", "board.c.j2", "wires.inc.j2"),
+    linker_script="image.ld.j2",
     holes=holes, compile_and_link=toolchain.clang("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m0plus"),
     second_opinion=toolchain.gcc("arm-none-eabi-gcc", "gcc-arm-none-eabi", "-mcpu=cortex-m0plus", "-mthumb", *toolchain.GCC),
     stack=lambda binary, symbols: stack_bound(binary, FLASH, symbols, "reset"), containers=lambda image: {}, kernels=(CORTEX_M0PLUS,),

@@ -13,8 +13,8 @@ class Kernel(Protocol):
 
     Attributes:
         name: of the kernel. sources: its files in firmware_templates/kernels, which are compiled unless they are headers (.h, .inc).
-        header: of these or of `data`, the one that tells main.c where the state is in the cell's RAM, how many words of accumulators there are
-            and how the kernel is called; None for a kernel that is called and works as nca_cell_wake of cell.h.
+        header: of these or of `data`, the one that tells main.c where the state is in the cell's RAM, how many words of accumulators there
+            are and how the kernel is called; None for a kernel that is called and works as nca_cell_wake of cell.h.
         links: files there that serve the wires instead of wire.c, link.c and what main.c makes of them, for families that have a wires.inc.
         wake: the symbol of the update. state_at: where in the cell's RAM the state is, bytes; perception and neighbours follow one another.
     """

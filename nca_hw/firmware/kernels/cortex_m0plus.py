@@ -1,4 +1,4 @@
-"""The Cortex-M0+ kernel: which genomes it computes, and their data as it reads them. The code is firmware_templates/kernels/cortex_m0plus.S."""
+"""The Cortex-M0+ kernel, firmware_templates/kernels/cortex_m0plus.S: which genomes it computes, and their data as it reads them."""
 
 from __future__ import annotations
 
