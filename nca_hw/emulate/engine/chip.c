@@ -72,6 +72,22 @@ static void trap(chip *c)
     }
 }
 
+static void fire_timers(avr_t *avr)
+{
+    const avr_cycle_timer_slot_t *timer = avr->cycle_timers.timer;
+    if (timer != NULL && timer->when <= avr->cycle) {
+        avr_cycle_timer_process(avr);
+    }
+}
+
+/* avr_run_one stops at this cycle, or at the next timer. */
+static void set_reach(avr_t *avr, uint64_t limit)
+{
+    const avr_cycle_timer_slot_t *timer = avr->cycle_timers.timer;
+    const uint64_t until = timer != NULL && timer->when < limit ? timer->when : limit;
+    avr->run_cycle_count = until > avr->cycle ? until - avr->cycle : 1;
+}
+
 /* Runs instructions until a wire has to wait for others (gives 0), or as far as run_cycle_count tells. */
 static int step(chip *c)
 {
@@ -96,7 +112,7 @@ static int step(chip *c)
         return 0;
     }
     c->passing = 0;
-    avr_cycle_timer_process(avr);
+    fire_timers(avr);
     return 1;
 }
 
@@ -132,7 +148,7 @@ static uint64_t doze(chip *c, uint64_t bound)
     }
     const uint64_t now = nca_time(c);
     nca_wires_deliver(c, now < bound ? now : bound - 1);
-    avr_cycle_timer_process(avr);
+    fire_timers(avr);
     if (avr->state == cpu_Running) {
         avr->cycle += WAKING;
     }
@@ -177,8 +193,8 @@ uint64_t nca_chip_run(chip *c, uint64_t bound)
             if (limit == 0) {
                 return nca_time(c);
             }
-            avr->run_cycle_limit = limit > avr->cycle ? limit - avr->cycle : 1;
-            avr_cycle_timer_process(avr); /* sets how far avr_run_one may go */
+            fire_timers(avr);
+            set_reach(avr, limit);
             if (!step(c)) {
                 return nca_time(c);
             }

@@ -1,6 +1,9 @@
 /* Open-drain wires: what each end pulls, and when the other end sees it. See engine.h. */
 #include "engine.h"
 
+/* Section 13.2.2: while no external interrupt is enabled, simavr's own way through its pins is left out for the time it takes. */
+#define EIMSK 0x3d
+
 uint8_t nca_wires_low(const chip *c)
 {
     return (uint8_t)(c->pulls | c->heard);
@@ -20,13 +23,20 @@ void nca_wires_settle(chip *c, port *p)
         in |= (uint8_t)(1u << (a->config.strap % 8));
     }
     const uint8_t level = (uint8_t)((out & latch & ~wires) | (in & (wires | ~out)));
-    uint8_t changed = level ^ avr->data[io->r_pin];
-    for (uint8_t bit = 0; changed != 0; bit++, changed >>= 1) {
-        if (changed & 1) {
-            avr_raise_irq(io->io.irq + bit, level >> bit & 1);
-        }
+    const uint8_t changed = level ^ avr->data[io->r_pin];
+    if (changed == 0) {
+        return;
     }
     avr->data[io->r_pin] = level;
+    if (avr->data[EIMSK] != 0) {
+        for (uint8_t bit = 0; bit < 8; bit++) {
+            if (changed >> bit & 1) {
+                avr_raise_irq(io->io.irq + bit, level >> bit & 1);
+            }
+        }
+    } else if (io->r_pcint != 0 && (avr->data[io->r_pcint] & changed) != 0) {
+        avr_raise_interrupt(avr, &io->pcint);
+    }
 }
 
 /* What has arrived by now. */
