@@ -30,6 +30,9 @@ uint8_t board_is_seed(void);
 /* One colour of the light, 0 to 255, already limited to what the supply can bear; in the LED's own order, green, red, blue. */
 void board_light(uint8_t value);
 
+/* Of a tile: the colours of a whole chain of lights, one after the other, each as above. The next chain comes no sooner than half a millisecond later. */
+void board_chain(const uint8_t *values, uint8_t count);
+
 /* Levels of an edge's two wires: bit 0 and bit 1 are 1 where wire 0 and wire 1 are high, which they are unless an end pulls them low. */
 uint8_t board_wires(uint8_t edge);
 

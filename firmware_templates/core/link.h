@@ -15,7 +15,9 @@
 #define NCA_LINK_STATE 0x10u
 #define NCA_LINK_REPORT_STATE 0x18u
 #define NCA_LINK_REPORT_SELF_TEST 0x19u
+#define NCA_LINK_REPORT_CELL 0x1au /* of a tile: the next report is of the cell with this number */
 #define NCA_LINK_COMMAND_SEED 0x20u
+#define NCA_LINK_EDGE 0x28u /* of a tile: a state, its index along the edge in the lower three bits */
 
 /* Moves a byte: gives one that is not negative and returns it, or takes one and returns it. Returns NCA_LINK_NOTHING if the other end is gone. */
 typedef int16_t nca_link_move(int16_t byte);

@@ -25,5 +25,6 @@ def command(as_schema: bool, as_json: bool) -> None:
         return
     for board in boards:
         pins = ", ".join(f"{purpose.removesuffix('.pin')} {pin}" for purpose, pin in board.pins().items())
-        click.echo(f"{board.name:12s}{board.status:10s}{board.title}")
-        click.echo(f"{'':22s}flash {board.memory.flash:,d} B, RAM {board.memory.ram:,d} B; pins: {pins}")
+        click.echo(f"{board.name:14s}{board.status:10s}{board.title}")
+        cells = "1 cell" if board.tile.cells == 1 else f"{board.tile.cells} cells ({board.tile.width}x{board.tile.height})"
+        click.echo(f"{'':24s}{cells} a chip; flash {board.memory.flash:,d} B, RAM {board.memory.ram:,d} B; pins: {pins}")

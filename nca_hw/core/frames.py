@@ -10,8 +10,9 @@ from nca_hw.core.reference import Codes
 
 START = 0x80
 STATE = 0x10
-REPORT_STATE, REPORT_SELF_TEST = 0x18, 0x19
+REPORT_STATE, REPORT_SELF_TEST, REPORT_CELL = 0x18, 0x19, 0x1A
 COMMAND_SEED = 0x20
+EDGE = 0x28
 KIND = 0xF8
 SPEC_VERSION = 1
 HASH_BITS = 84
@@ -32,6 +33,11 @@ def frame(head: int, codes: Codes) -> bytes:
 def decode_all(data: bytes, channels: int) -> list[tuple[int, Codes]]:
     """All sound frames of states in a byte stream, in order: (place, state)."""
     return [(head & ~KIND, codes) for head, codes in _sound(data, channels) if head & KIND == STATE]
+
+
+def decode_edges(data: bytes, channels: int) -> list[tuple[int, Codes]]:
+    """All sound frames of a tile's edge in a byte stream, in order: (index along the edge, state)."""
+    return [(head & ~KIND, codes) for head, codes in _sound(data, channels) if head & KIND == EDGE]
 
 
 def decode_reports(data: bytes, channels: int) -> list[tuple[int, Codes]]:

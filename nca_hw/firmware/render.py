@@ -20,6 +20,7 @@ from nca_hw.firmware.kernels import Kernel
 from nca_hw.formats.boards import Board
 
 CORE = ("cell.h", "cell.c", "random.c", "link.h", "link.c", "wire.h", "wire.c", "board.h")
+GRID_ROW = 8  # ROW of tile.c.j2
 
 
 def state_in_perception(genome: Genome) -> bool:
@@ -77,18 +78,21 @@ def sources(genome: Genome, board: Board, kernel: Kernel | None) -> tuple[dict[s
         texts |= parts
         cell = tuple(name for name in parts if name.endswith(".S"))
         links = tuple(kernel.links)
+    is_tile = board.tile.cells > 1
     texts["main.c"] = render(
-        "main.c.j2", interval=round(board.interval_us * chips.ticks_per_second / 1e6),
+        "tile.c.j2" if is_tile else "main.c.j2", **_tile(board), seed_quiet=SEED_QUIET,
+        interval=round(board.interval_us * chips.ticks_per_second / 1e6),
         brightness=board.led.brightness, seed=genome.seed.tolist(),
         about=frames.about(genome.cell_hash, genome.channels),
         lights=[min(channel, genome.channels - 1) for channel in (1, 0, 2)],  # a WS2812 wants green, red, blue
         state_in_perception=state_in_perception(genome), kernel_header=kernel.header if kernel else None, links=bool(links),
         rom=chips.rom,
     )  # fmt: skip
-    for name in (*chips.sources, chips.linker_script):
+    family_sources = (*chips.sources, *(chips.tile_sources if is_tile else ()))
+    for name in (*family_sources, chips.linker_script):
         path = name if "/" in name else f"{chips.name}/{name}"
         texts[_bare(name)] = render(path, **chips.holes(board)) if name.endswith(".j2") else (folder / path).read_text()
-    own = [_bare(name) for name in chips.sources if not _bare(name).endswith((".h", ".inc"))]
+    own = [_bare(name) for name in family_sources if not _bare(name).endswith((".h", ".inc"))]
     replaced = {f"{name[:-2]}.c" for name in own if name.endswith(".S")}
     compiled = (*own, "main.c", *cell, *(name for name in ("random.c", *(() if links else ("link.c", "wire.c"))) if name not in replaced))
     return texts, compiled
@@ -97,6 +101,18 @@ def sources(genome: Genome, board: Board, kernel: Kernel | None) -> tuple[dict[s
 def _bare(name: str) -> str:
     """The name of a source beside all others."""
     return name.rsplit("/", 1)[-1].removesuffix(".j2")
+
+
+def grid_places(board: Board) -> list[int]:
+    """Where the cells of a tile are in its grid of states, which has a halo, by number: tile.c.j2."""
+    return [(y + 1) * GRID_ROW + x + 1 for y in range(board.tile.height) for x in range(board.tile.width)]
+
+
+def _tile(board: Board) -> dict[str, Any]:
+    places = grid_places(board)
+    return {
+        "width": board.tile.width, "height": board.tile.height, "places": places, "chain": [places[cell] for cell in board.chain()],
+    }  # fmt: skip
 
 
 def project(board: Board) -> dict[str, str]:

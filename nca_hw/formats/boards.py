@@ -35,12 +35,28 @@ class Budget(Strict):
     cell_ram: Annotated[int, Field(ge=1, le=1 << 20)]
 
 
+class Tile(Strict):
+    """The cells of one chip, west to east and north to south. An index of protocol.md has three bits, and counts the corners too."""
+
+    width: Annotated[int, Field(ge=1, le=6)] = 1
+    height: Annotated[int, Field(ge=1, le=6)] = 1
+
+    @property
+    def cells(self) -> int:
+        """How many there are."""
+        return self.width * self.height
+
+
 class Led(Strict):
-    """The cell's light. `brightness` of 256 is the cap."""
+    """The cell's light. `brightness` of 256 is the cap.
+
+    A tile's lights are one chain, row by row from the north-west, each row west to east; `serpentine`: every second row east to west.
+    """
 
     kind: Literal["ws2812"]
     pin: Pin
     brightness: Annotated[int, Field(ge=1, le=256)]
+    serpentine: bool = False
 
 
 class Edges(Strict):
@@ -96,6 +112,7 @@ class Board(Strict):
     family: Annotated[str, Field(pattern=r"^[a-z0-9]{1,16}$")]
     status: Literal["compiled", "emulated", "flashed"]
     interval_us: Annotated[int, Field(ge=10_000, le=1 << 20)]
+    tile: Tile = Tile()
     memory: Memory
     budget: Budget
     led: Led
@@ -117,6 +134,11 @@ class Board(Strict):
     def wires(self) -> list[int]:
         """Pin numbers of all wires, north to west, wire 0 first."""
         return [self.chip.pins[pin] for side in SIDES for pin in getattr(self.edges, side)]
+
+    def chain(self) -> list[int]:
+        """The LEDs of a tile in the order of their chain, each as the number of its cell, row by row."""
+        rows = [list(range(y * self.tile.width, (y + 1) * self.tile.width)) for y in range(self.tile.height)]
+        return [cell for y, row in enumerate(rows) for cell in (row[::-1] if self.led.serpentine and y % 2 else row)]
 
     def pin(self, name: str) -> int:
         """The firmware's number of a pin."""
@@ -199,6 +221,12 @@ def _clashes(file: TomlFile, board: Board) -> Iterator[str]:
     power = board.power
     if power.clock_hz != chip.clock_hz:
         yield file.mistake(("power", "clock_hz"), f"is {power.clock_hz}; the firmware runs at {chip.clock_hz}")
+    if board.tile.cells > 1 and not chip.tiles:
+        yield file.mistake(("tile",), f"the firmware of the family {board.family} is one cell a chip")
+    needed = 2 * board.tile.cells * power.cycles_evaluated * 1_000_000 // power.clock_hz
+    if board.tile.cells > 1 and board.interval_us < needed:
+        told = f"is {board.interval_us}; {board.tile.cells} cells compute half of the time at {needed}, the rest is for links and reports"
+        yield file.mistake(("interval_us",), told)
     if power.chip_waiting_ma > power.chip_computing_ma:
         yield file.mistake(("power", "chip_waiting_ma"), "is more than chip_computing_ma; waiting takes no more than computing")
     if power.cycles_skipped > power.cycles_evaluated:

@@ -14,7 +14,7 @@ class Chip:
         pins: names to numbers, as the firmware numbers them. led: pins that can drive the LED, and why only those.
         service: pins that can be the service port's output. clock_hz: the processor's clock in this firmware.
         neighbouring_wires: the two wires of an edge must be neighbouring pins, wire 0 the lower. wires: pins that can be wires, None for
-            all, and why only those. seed: likewise of the strap.
+            all, and why only those. seed: likewise of the strap. tiles: it can have several cells.
     """
 
     pins: Mapping[str, int]
@@ -28,6 +28,7 @@ class Chip:
     wires_why: str = ""
     seed: frozenset[str] | None = None
     seed_why: str = ""
+    tiles: bool = False
 
 
 def _named(form: str, numbers: range, first: int = 0, without: Collection[int] = ()) -> dict[str, int]:
@@ -40,6 +41,7 @@ CHIPS: dict[str, Chip] = {
         led=frozenset({"GP3", "GP7", "GP19", "GP23"}), led_why="SPI0 output",  # RP2040 datasheet, table 2
         service=frozenset({"GP0", "GP12", "GP16", "GP28"}), service_why="UART0 output",  # the same
         clock_hz=12_000_000,  # the crystal, no PLL
+        tiles=True,
     ),
     "atmega": Chip(  # 8 port + pin, port B being 0; ATmega328P data sheet, section 5. PB6 and PB7 are the crystal's, PC6 is the reset.
         pins={**_named("PB{}", range(6)), **_named("PC{}", range(6), 8), **_named("PD{}", range(8), 16)},

@@ -35,7 +35,7 @@ class Family:
         flash: address of the image's first byte.
         ticks_per_second: of the board's alarm.
         sources: files of its folder, or with a folder of another, compiled as they are or, with .j2, rendered; NAME.S replaces the
-            core's NAME.c. linker_script: one more.
+            core's NAME.c. linker_script: one more. tile_sources: more for tiles.
         holes: what its templates are rendered with.
         compile_and_link: the folder with all sources, what to compile, the ELF to write.
         second_opinion: the same by a compiler of other makers, a GCC of the system; its images are compared, not shipped.
@@ -53,6 +53,7 @@ class Family:
     holes: Callable[[Board], Mapping[str, Any]]
     compile_and_link: Callable[[Path, tuple[str, ...], str], None]
     containers: Callable[[bytes], Mapping[str, bytes]]
+    tile_sources: tuple[str, ...] = ()
     seal: Callable[[bytes], bytes] = untouched
     stack: Callable[[bytes, list[Symbol]], int] | None = None
     second_opinion: Callable[[Path, tuple[str, ...], str], None] | None = None

@@ -37,16 +37,16 @@ def seal(elf: bytes) -> bytes:
 
 
 def holes(board: Board) -> dict[str, int | list[int]]:
-    """Pins by number."""
+    """Pins by number. The boot block is filled up for one cell a chip, whose whole image is short of room."""
     return {
         "wires": board.wires(), "led_pin": board.pin(board.led.pin), "service_pin": board.pin(board.service.pin),
-        "seed_pin": board.pin(board.seed.pin), "flash": board.memory.flash,
+        "seed_pin": board.pin(board.seed.pin), "flash": board.memory.flash, "cells": board.tile.cells,
     }  # fmt: skip
 
 
 RP2040 = Family(
     name="rp2040", flash=FLASH, ticks_per_second=1_000_000, sources=("boot2.S", "armv6m/start.c", "board.c.j2", "wires.inc.j2"),
-    linker_script="image.ld.j2",
+    tile_sources=("chain.c",), linker_script="image.ld.j2",
     holes=holes, compile_and_link=toolchain.clang("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m0plus"), seal=seal,
     second_opinion=toolchain.gcc("arm-none-eabi-gcc", "gcc-arm-none-eabi", "-mcpu=cortex-m0plus", "-mthumb", *toolchain.GCC),
     stack=lambda binary, symbols: stack_bound(binary, FLASH, symbols, "reset"),
