@@ -23,6 +23,8 @@ from nca_hw.core.reference import Codes
 from nca_hw.emulate.array import FirmwareRule
 from nca_hw.emulate.chip import EDGES, Chip, EmulationError, Meter
 from nca_hw.emulate.emulators import emulated
+from nca_hw.emulate.stimulus import check_self_test, codes, damaged
+from nca_hw.emulate.tile import run_tile
 from nca_hw.emulate.wire import WireEnd
 from nca_hw.firmware.build import Build
 from nca_hw.firmware.image import CELL_SYMBOL
@@ -115,7 +117,8 @@ def verify(
     rng = np.random.default_rng(seed)
     whole = min(updates, whole)
     chip, log = _whole(genome, made, rng, whole, progress)
-    _check_lights(genome, made, chip, log)
+    if made.board.tile.cells == 1:
+        _check_lights(genome, made, chip, log)
     rule = FirmwareRule(genome, made)
     called = _called(genome, rule, rng, updates - whole, lambda n: progress(whole + n) if progress else None)
     before, heard, got = (np.concatenate([np.array(w, np.int8).reshape(-1, *c.shape[1:]), c])
@@ -157,13 +160,6 @@ def write_replay(path: Path, genome: Genome, made: Build, updates: int, mismatch
     write_whole(path, out.getvalue())
 
 
-def _codes(rng: np.random.Generator, shape: tuple[int, ...]) -> Codes:
-    """Codes of all magnitudes, small ones and extremes often."""
-    scale = rng.choice([3, 20, 60, 127])
-    codes = rng.integers(-scale, scale + 1, shape)
-    return np.where(rng.random(shape) < 0.1, rng.choice([-127, 0, 127], shape), codes).astype(np.int8)
-
-
 def _called(
     genome: Genome, rule: FirmwareRule, rng: np.random.Generator, updates: int, progress: Callable[[int], None]
 ) -> tuple[Codes, Codes, Codes]:
@@ -173,7 +169,7 @@ def _called(
     after = np.zeros_like(before)
     wake = rule.bind(state, inbox)
     for i in range(updates):
-        before[i], heard[i] = _codes(rng, state.shape), _codes(rng, inbox.shape)
+        before[i], heard[i] = codes(rng, state.shape), codes(rng, inbox.shape)
         state[:], inbox[:] = before[i], heard[i]
         wake()
         after[i] = state
@@ -189,6 +185,9 @@ def _whole(
     Before each one, some neighbours tell their states over any of the edges, one frame in five of them damaged; half of the updates start
     from a state that is put into RAM.
     """
+    if made.board.tile.cells > 1:
+        chip, tile = run_tile(genome, made, rng, updates, progress)
+        return chip, _Log(tile.before[:updates], tile.heard[:updates], tile.sent[:updates], rejected=tile.rejected)
     noise = np.random.default_rng(1)
     chip, log = emulated(made, noise=lambda: int(noise.integers(2))), _Log()
     chip.step = TIME_STEP_US
@@ -209,7 +208,7 @@ def _whole(
         if not reported:
             return
         if stage == "start":
-            _check_self_test(made, genome, bytes(reported))
+            check_self_test(made, genome, bytes(reported))
             if wrong := chip.wrong_setup():
                 raise EmulationError("the image sets the chip up wrongly: " + "; ".join(wrong))
         elif len(taken) < NEIGHBOURS and len(reported) == frame_bytes:
@@ -223,14 +222,14 @@ def _whole(
         taken.clear()
         light.clear()
         if rng.random() < 0.5:
-            own[:] = _codes(rng, own.shape)
+            own[:] = codes(rng, own.shape)
             chip.write(state_at, own.tobytes())
         for place in rng.permutation(NEIGHBOURS)[: rng.integers(0, NEIGHBOURS + 1)]:
-            state, end = _codes(rng, own.shape), chip.ends[int(rng.integers(EDGES))]
+            state, end = codes(rng, own.shape), chip.ends[int(rng.integers(EDGES))]
             assert end is not None
             frame = frames.encode(int(place), state)
             if rng.random() < 0.2:
-                end.give(_damaged(rng, frame))
+                end.give(damaged(rng, frame))
                 log.rejected += 1
             else:
                 end.give(frame)
@@ -260,21 +259,6 @@ def _whole(
     chip.reset()
     chip.run()
     return chip, log
-
-
-def _check_self_test(made: Build, genome: Genome, reported: bytes) -> None:
-    """The first thing that a chip reports: spec version, CRC of the image it finds in its flash, and the genome's hash."""
-    wanted = frames.self_test(made.image.binary, genome.cell_hash, genome.channels)
-    if reported != wanted:
-        raise EmulationError(f"the self-test tells {reported.hex()}, not {wanted.hex()}")
-
-
-def _damaged(rng: np.random.Generator, frame: bytes) -> bytes:
-    """The frame with one byte changed, cut short, or with a byte lost."""
-    kind, at = rng.integers(3), int(rng.integers(len(frame)))
-    if kind == 0:
-        return frame[:at] + bytes([frame[at] ^ int(rng.integers(1, 256))]) + frame[at + 1 :]
-    return frame[:at] if kind == 1 else frame[:at] + frame[at + 1 :]
 
 
 SMALL = Scenario(12, 12, seed=1, duration=20 * Scenario.interval)

@@ -30,7 +30,7 @@ class WireEnd:
         """
         self.edge = edge
         self.pull = 0
-        self.given = self.refused = 0
+        self.given = self.refused = self._begun = 0
         self._ask = ASKS[edge]
         self._frame_bytes = frame_bytes
         self._on_take = on_take
@@ -43,6 +43,12 @@ class WireEnd:
     def give(self, data: bytes) -> None:
         """Queue a session: so many bytes, whether they are a sound frame or not."""
         self._queue.append(data)
+        self._begun += 1
+
+    @property
+    def waiting(self) -> int:
+        """Sessions that are neither given nor refused yet."""
+        return self._begun - self.given - self.refused
 
     @property
     def busy(self) -> bool:
