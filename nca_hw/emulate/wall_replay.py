@@ -80,6 +80,8 @@ class Replay:
 
     def power_off(self, cell: int) -> None:
         """A cell forgets all, and what was under way to or from it gets lost."""
+        if cell in self._pending and self._pending[cell].got is not None:
+            self.settle()
         self._pending.pop(cell, None)
         self.states[cell] = 0
         self.heard[cell] = 0

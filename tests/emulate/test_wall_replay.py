@@ -127,6 +127,15 @@ def test_reports_tell_the_state_of_the_last_update() -> None:
     assert cells.difference is not None and cells.difference.what == "report"
 
 
+def test_an_update_that_ended_just_before_the_power_went_is_compared() -> None:
+    cells = replay(2, 1, seed=0)
+    tell(cells, 1, WEST, 6, GENOME.seed)
+    update(cells, 1, change=1)
+    cells.power_off(1)
+    assert cells.compared.states == 1 and cells.difference is not None
+    assert not cells.states[1].any()
+
+
 def test_power_off_forgets_all_and_what_was_under_way() -> None:
     cells = replay(2, 1, seed=0)
     tell(cells, 1, WEST, 6, GENOME.seed)
