@@ -38,8 +38,8 @@ TUNING: dict[str, Any] = {"integer_from": 0.0, "damage_from": 0.0, "rate_start":
 @click.option("--from", "start", type=common.FILE, help="Start from these weights: a genome, or a float model (nca-hw import).")
 @click.option("--steps", type=click.IntRange(1, 10_000_000), help="Gradient steps.  [default: 8000, 3000 with --from]")
 @click.option(
-    "--hidden", type=click.IntRange(1, 128), default=112, show_default=True,
-    help="Hidden units of the cell. 112 leave every board's firmware its room; 128 are the article's.",
+    "--hidden", type=click.IntRange(1, 128), default=104, show_default=True,
+    help="Hidden units of the cell. 104 leave every board's firmware its room; 128 are the article's.",
 )  # fmt: skip
 @click.option("--until-survived", is_flag=True, help="End as soon as the simulator finds that every trial is survived, in 20 of 20 runs.")
 @click.option(

@@ -22,7 +22,7 @@ class TrainSettings:
         steps: gradient steps in all.
         seed: of every random choice.
         turn: of the perception axes, whole degrees clockwise: the picture is trained for cells that see the world turned.
-        hidden: units of the cell, at most 128, the article's. The firmware of every board has room for 112.
+        hidden: units of the cell, at most 128, the article's. The firmware of every board has room for 104.
         batch: grids a step.
         pool: grids that live on from step to step.
         rollout: (least, most) automaton steps between two gradient steps; drawn for every gradient step.
@@ -51,7 +51,7 @@ class TrainSettings:
     steps: int = 8000
     seed: int = 1
     turn: int = 0
-    hidden: int = 112
+    hidden: int = 104
     batch: int = 8
     pool: int = 256
     rollout: tuple[int, int] = (64, 104)

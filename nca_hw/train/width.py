@@ -7,21 +7,23 @@ left out of the genome.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nca_hw.core import model as float_model
-from nca_hw.core.model import HIDDEN, Float, FloatModel
+from nca_hw.core.model import HIDDEN, FloatModel
 
 SAMPLED_STEPS, SAMPLED_EVERY = 96, 8  # automaton steps of a run from the seed, and how often its hidden units are looked at
 
 
-def alive(model: FloatModel) -> Float:
+def alive(model: FloatModel) -> NDArray[np.bool_]:
     """Which hidden units can do anything, bool [H]."""
     return np.asarray(model.w2.any(axis=1) & (model.w1.any(axis=0) | (model.b1 > 0)))
 
 
-def chosen(model: FloatModel, units: Float) -> FloatModel:
+def chosen(model: FloatModel, units: NDArray[Any]) -> FloatModel:
     """The model with these of its hidden units only: indices or a mask."""
     return replace(model, w1=model.w1[:, units], b1=model.b1[units], w2=model.w2[units])
 

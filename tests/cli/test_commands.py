@@ -378,7 +378,7 @@ def test_show_paints_the_picture_where_colour_is_wanted(tmp_path: Path, genome: 
 
 def test_build_writes_an_image_that_verify_proves(tmp_path: Path) -> None:
     built = json.loads(run("build", "--board", "rp2040", "-o", "image", "--json", cwd=tmp_path).stdout)
-    assert built["rom_bytes"] <= 11_264
+    assert built["rom_bytes"] <= 10_240
     assert built["cell_ram_bytes"] <= 256
     assert {"board", "static_ram_bytes", "stack_bytes", "image_sha256", "files"} <= set(built)
     assert all((tmp_path / name).is_file() for name in built["files"])
