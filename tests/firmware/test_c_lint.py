@@ -35,9 +35,8 @@ def kernel(board: str) -> Kernel | None:
 
 
 def portable() -> list[str]:
-    """Sources that every chip has in common."""
-    common = set.intersection(*(set(render.sources(load("lizard"), load_board(board), kernel(board))[1]) for board in BOARDS))
-    return sorted({*common, "cell.c"} - {"board.c"})
+    """Sources in which no chip has a part: what the native board has but its own."""
+    return sorted({*render.sources(load("lizard"), load_board("native"), None)[1]} - {"board.c", "array.c"})
 
 
 def rendered(board: str, folder: Path) -> Path:

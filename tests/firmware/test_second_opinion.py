@@ -17,7 +17,7 @@ from nca_hw.firmware.families import FAMILIES
 from nca_hw.formats.boards import Board, bundled_boards, load_board
 
 SECOND = {name: board for name in bundled_boards() if FAMILIES[(board := load_board(name)).family].second_opinion is not None}
-COMPILERS = {"rp2040": "arm-none-eabi-gcc", "stm32g031": "arm-none-eabi-gcc"}
+COMPILERS = {"rp2040": "arm-none-eabi-gcc", "stm32g031": "arm-none-eabi-gcc", "ch32v0": "riscv64-unknown-elf-gcc"}
 
 
 @pytest.fixture(params=SECOND)
