@@ -25,7 +25,8 @@ from nca_hw.sim.rules import ReferenceRule
 from nca_hw.sim.scenario import Scenario
 from nca_hw.sim.simpy_engine import SimpyArray
 
-BOARD = load_board("rp2040")
+ROOMY = {"rom": 1 << 14}  # genomes of 128 units are of interest here, whether they fit a board or not
+BOARD = load_board("rp2040").model_copy(update={"budget": load_board("rp2040").budget.model_copy(update=ROOMY)})
 ORDERS = ((Kernel.IDENTITY, Kernel.SOBEL_X, Kernel.SOBEL_Y), (Kernel.SOBEL_Y, Kernel.IDENTITY, Kernel.SOBEL_X))
 
 
