@@ -23,6 +23,7 @@ from nca_hw.core.light import led_duty
 from nca_hw.core.reference import Codes
 from nca_hw.emulate import simavr
 from nca_hw.emulate.chip import EmulationError
+from nca_hw.emulate.grown import grown_cells
 from nca_hw.emulate.simavr import Events, Firmware, SimavrArray, Wiring
 from nca_hw.emulate.verify import Mismatch, Rung, Verification
 from nca_hw.emulate.wall import RAM, emulate
@@ -33,9 +34,7 @@ from nca_hw.formats.files import write_whole
 from nca_hw.sim.faults import Cut, Fault, Kill
 from nca_hw.sim.plan import frame_bytes
 from nca_hw.sim.regions import parse
-from nca_hw.sim.rules import IntegerRule
 from nca_hw.sim.scenario import Scenario
-from nca_hw.sim.simpy_engine import SimpyArray
 
 MCU = "atmega328p"
 CHIPS = 32
@@ -44,7 +43,6 @@ STEP = 10 * MILLISECOND  # the shortest wait is 50 ms, an update and its report 
 TOLD_AFTER = 5 * MILLISECOND  # an update's light and report are over
 START = 45 * MILLISECOND  # the self-test is over, the first wait is not
 METERED_UPDATES = 400
-GROWN = Scenario(20, 20, seed=1, duration=60 * Scenario.interval)
 WALL_SECONDS = 3
 
 FAULTS = {
@@ -83,7 +81,7 @@ def verify(
     before, heard, after = (np.array(codes, np.int8) for codes in (wild.before, wild.heard, wild.after))
     expected, evaluated = reference.wake(genome, before, heard)
     core, _ = CCell(genome).wake(before, heard)
-    grown = _run(genome, made, *_grown(genome), None)
+    grown = _run(genome, made, *grown_cells(genome, METERED_UPDATES), None)
     wall = emulate(genome, made, _wall(seed))
     truth = _hash(expected)
     rungs = (
@@ -119,17 +117,6 @@ def _stimuli(genome: Genome, count: int, seed: int) -> tuple[Codes, Codes]:
     rare = rng.choice([0.1, 1.0], (count, 1, 1), p=[0.9, 0.1])
     codes = np.where(rng.random(shape) < rare, rng.choice([-127, 0, 127], shape), rng.integers(-scale, scale + 1, shape)).astype(np.int8)
     return codes[:, 0], codes[:, 1:]
-
-
-def _grown(genome: Genome) -> tuple[Codes, Codes]:
-    """States and neighbours of cells of a grown pattern that evaluate the network."""
-    array = SimpyArray(GROWN, IntegerRule(genome))
-    array.run()
-    states, heard = np.array([cell.state for cell in array.cells]), np.array([cell.inbox for cell in array.cells])
-    _, evaluated = reference.wake(genome, states, heard)
-    chosen = np.flatnonzero(evaluated) if evaluated.any() else np.arange(len(states))
-    chosen = chosen[np.linspace(0, len(chosen) - 1, min(METERED_UPDATES, len(chosen))).astype(int)]
-    return states[chosen], heard[chosen]
 
 
 def _wall(seed: int) -> Scenario:

@@ -66,7 +66,7 @@ def test_a_corrupted_weight_in_the_image_is_another_trajectory(lizard: tuple[Gen
 
 
 OTHERS = {
-    "the state is the first perception": {"channels": 16, "hidden": 128, "kernels": (Kernel.IDENTITY, Kernel.SOBEL_X, Kernel.SOBEL_Y)},
+    "the state is the first perception": {"channels": 16, "hidden": 104, "kernels": (Kernel.IDENTITY, Kernel.SOBEL_X, Kernel.SOBEL_Y)},
     "no identity": {"channels": 16, "hidden": 32, "kernels": (Kernel.SOBEL_Y, Kernel.SOBEL_X)},
     "a Laplacian looks at the cell itself": {"channels": 8, "hidden": 40, "kernels": (Kernel.IDENTITY, Kernel.LAPLACIAN), "alive": 0},
     "all kernels": {"channels": 12, "hidden": 64, "kernels": tuple(Kernel), "alive": 1, "alpha": 0},
