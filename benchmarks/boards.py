@@ -59,7 +59,8 @@ def main() -> int:
         good &= proved.equal
         stack, static = proved.stack_bytes, made.image.static_ram
         row = (
-            name, sizes["kernel"], f"{sizes['rom_bytes']:,} of {sizes['rom_budget']:,}", sizes["cell_ram_bytes"],
+            name, sizes["kernel"],
+            f"{sizes['rom_bytes']:,} of {sizes['rom_budget']:,}", sizes["cell_ram_bytes"],
             f"{static} + {stack} = {static + stack}", f"{proved.cycles_per_update:,}", f"{proved.most_cycles:,}",
             f"{proved.cycles_per_update / products:.1f}", f"{limit:.1f}", f"{proved.updates_compared:,}{'' if proved.equal else ' DIFFERS'}",
         )  # fmt: skip

@@ -38,8 +38,8 @@ TUNING: dict[str, Any] = {"integer_from": 0.0, "damage_from": 0.0, "rate_start":
 @click.option("--from", "start", type=common.FILE, help="Start from these weights: a genome, or a float model (nca-hw import).")
 @click.option("--steps", type=click.IntRange(1, 10_000_000), help="Gradient steps.  [default: 8000, 3000 with --from]")
 @click.option(
-    "--hidden", type=click.IntRange(1, 128), default=104, show_default=True,
-    help="Hidden units of the cell. 104 leave every board's firmware its room; 128 are the article's.",
+    "--hidden", type=click.IntRange(1, 128),
+    help="Hidden units of the cell; 128 are the article's.  [default: 104, for which every board has room, or as many as --from has]",
 )  # fmt: skip
 @click.option("--until-survived", is_flag=True, help="End as soon as the simulator finds that every trial is survived, in 20 of 20 runs.")
 @click.option(
@@ -58,7 +58,7 @@ TUNING: dict[str, Any] = {"integer_from": 0.0, "damage_from": 0.0, "rate_start":
 @common.json_option
 def command(
     picture: Path, output: Path, size: tuple[int, int] | None, pad: int | None, background: str, regime: str, start: Path | None,
-    steps: int | None, hidden: int, until_survived: bool, turn: int | None, seed: int, device: str, threads: int, checkpoint: Path | None,
+    steps: int | None, hidden: int | None, until_survived: bool, turn: int | None, seed: int, device: str, threads: int, checkpoint: Path | None,
     resume: bool, view: bool, name: str | None, licence: str, source_note: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Train the integer cell to grow PICTURE from one seed, to keep it and to regrow it after damage.
@@ -70,6 +70,7 @@ def command(
     import time
 
     from nca_hw.core.genome import Provenance
+    from nca_hw.core.model import HIDDEN
     from nca_hw.core.taps import FULL_TURN
     from nca_hw.errors import ExitCode, NcaHwError
     from nca_hw.formats.files import make_folder, write_whole
@@ -87,7 +88,7 @@ def command(
     write_whole(folder / "preview.png", led.contact_sheet([("the picture as light", target)], pixels=8))
     settings = TrainSettings(
         regime=regime, steps=steps or (TrainSettings.steps if model is None else TUNING_STEPS), seed=seed, device=device,
-        threads=threads, hidden=hidden,
+        threads=threads, hidden=hidden or (TrainSettings.hidden if model is None else min(model.b1.size, HIDDEN)),
         until_survived=until_survived, turn=(axes if turn is None else turn) % FULL_TURN, **({} if model is None else TUNING),
     )  # fmt: skip
     judged = ""
