@@ -81,7 +81,7 @@ def build(genome: Genome, board: Board, toolchain: str = PINNED) -> Build:
     if compile_and_link is None:
         raise NcaHwError(f"the family {chips.name!r} has one compiler only", cure="Leave --toolchain out.")
     refused: list[str] = []
-    for kernel in able(genome, chips.kernels if board.tile.cells == 1 else ()):  # a tile has the C core
+    for kernel in able(genome, chips.kernels):
         texts, compiled = render.sources(genome, board, kernel)
         with tempfile.TemporaryDirectory(prefix="nca-hw-") as folder:
             for name, text in texts.items():

@@ -69,18 +69,18 @@ def sources(genome: Genome, board: Board, kernel: Kernel | None) -> tuple[dict[s
         perception=genome.perception, alpha=genome.alpha, alive=genome.alive, s1=genome.s1, s2=genome.s2, tap_shift=genome.tap_shift,
         arrays=[(name, ctype, len(values)) for name, ctype, values in tables], rom=chips.rom,
     )  # fmt: skip
+    is_tile = board.tile.cells > 1
     if kernel is None:
         texts["genome.c"] = render("genome.c.j2", tables=tables)
         cell: tuple[str, ...] = ("cell.c", "genome.c")
         links: tuple[str, ...] = ()
     else:
-        parts = {name: (folder / "kernels" / name).read_text() for name in (*kernel.sources, *kernel.links)} | dict(kernel.data(genome))
+        links = () if is_tile else tuple(kernel.links)  # links in assembly know the RAM of one cell
+        parts = {name: (folder / "kernels" / name).read_text() for name in (*kernel.sources, *links)} | dict(kernel.data(genome))
         texts |= parts
         cell = tuple(name for name in parts if name.endswith(".S"))
-        links = tuple(kernel.links)
-    is_tile = board.tile.cells > 1
     texts["main.c"] = render(
-        "tile.c.j2" if is_tile else "main.c.j2", **_tile(board), seed_quiet=SEED_QUIET,
+        "tile.c.j2" if is_tile else "main.c.j2", **_tile(board),
         interval=round(board.interval_us * chips.ticks_per_second / 1e6),
         brightness=board.led.brightness, seed=genome.seed.tolist(),
         about=frames.about(genome.cell_hash, genome.channels),
