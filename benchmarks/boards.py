@@ -62,7 +62,8 @@ def main() -> int:
             name, sizes["kernel"],
             f"{sizes['rom_bytes']:,} of {sizes['rom_budget']:,}", sizes["cell_ram_bytes"],
             f"{static} + {stack} = {static + stack}", f"{proved.cycles_per_update:,}", f"{proved.most_cycles:,}",
-            f"{proved.cycles_per_update / products:.1f}", f"{limit:.1f}", f"{proved.updates_compared:,}{'' if proved.equal else ' DIFFERS'}",
+            f"{proved.cycles_per_update / products:.1f}", f"{limit:.1f}",
+            f"{proved.updates_compared:,}{'' if proved.equal else ' DIFFERS'}",
         )  # fmt: skip
         print(f"| {' | '.join(map(str, row))} |", flush=True)
         print(f"  {name}: {time.perf_counter() - began:.0f} s", file=sys.stderr)

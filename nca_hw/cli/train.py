@@ -39,7 +39,7 @@ TUNING: dict[str, Any] = {"integer_from": 0.0, "damage_from": 0.0, "rate_start":
 @click.option("--steps", type=click.IntRange(1, 10_000_000), help="Gradient steps.  [default: 8000, 3000 with --from]")
 @click.option(
     "--hidden", type=click.IntRange(1, 128),
-    help="Hidden units of the cell; 128 are the article's.  [default: 104, for which every board has room, or as many as --from has]",
+    help="Hidden units; 128 are the article's.  [default: 104, for which every board has room, or as many as --from has]",
 )  # fmt: skip
 @click.option("--until-survived", is_flag=True, help="End as soon as the simulator finds that every trial is survived, in 20 of 20 runs.")
 @click.option(
