@@ -58,8 +58,8 @@ TUNING: dict[str, Any] = {"integer_from": 0.0, "damage_from": 0.0, "rate_start":
 @common.json_option
 def command(
     picture: Path, output: Path, size: tuple[int, int] | None, pad: int | None, background: str, regime: str, start: Path | None,
-    steps: int | None, hidden: int | None, until_survived: bool, turn: int | None, seed: int, device: str, threads: int, checkpoint: Path | None,
-    resume: bool, view: bool, name: str | None, licence: str, source_note: str, as_json: bool,
+    steps: int | None, hidden: int | None, until_survived: bool, turn: int | None, seed: int, device: str, threads: int,
+    checkpoint: Path | None, resume: bool, view: bool, name: str | None, licence: str, source_note: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Train the integer cell to grow PICTURE from one seed, to keep it and to regrow it after damage.
 

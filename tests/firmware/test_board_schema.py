@@ -15,10 +15,10 @@ from nca_hw.cli.boards import command
 from nca_hw.formats.boards import bundled_boards, load_board, schema
 
 SCHEMA = schema()
-TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float)}
+TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
 KNOWN = {
     "$schema", "$defs", "$ref", "title", "description", "type", "properties", "required", "additionalProperties", "enum", "const",
-    "pattern", "minimum", "maximum", "minItems", "maxItems", "prefixItems",
+    "pattern", "minimum", "maximum", "minItems", "maxItems", "prefixItems", "default",
 }  # fmt: skip
 
 
@@ -28,7 +28,7 @@ def mistakes(value: Any, rule: dict[str, Any], place: str = "") -> Iterator[str]
     if "$ref" in rule:
         yield from mistakes(value, SCHEMA["$defs"][rule["$ref"].removeprefix("#/$defs/")], place)
         return
-    if not isinstance(value, TYPES[rule["type"]]) or isinstance(value, bool):
+    if not isinstance(value, TYPES[rule["type"]]) or isinstance(value, bool) != (rule["type"] == "boolean"):
         yield f"{place} is no {rule['type']}"
         return
     if value not in rule.get("enum", [value]) or value != rule.get("const", value):

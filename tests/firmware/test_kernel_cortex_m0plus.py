@@ -100,7 +100,10 @@ def test_a_genome_whose_sums_are_the_largest_there_are() -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"turn": 30}, {"kernels": (Kernel.IDENTITY, Kernel.SOBEL_X, Kernel.LAPLACIAN)}, {"b1": np.full(128, 32767, np.int16)}, {"s1": 2}],
+    [
+        {"turn": 30}, {"kernels": (Kernel.IDENTITY, Kernel.SOBEL_X, Kernel.LAPLACIAN)}, {"s1": 2},
+        {"b1": np.full(load("lizard").hidden, 32767, np.int16)},
+    ],
 )
 def test_other_genomes_are_left_to_the_c_core(other: dict[str, object]) -> None:
     genome = replace(load("lizard"), **other)
