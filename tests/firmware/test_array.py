@@ -16,6 +16,7 @@ from nca_hw.emulate.chip import EmulationError
 from nca_hw.firmware.build import Build, build
 from nca_hw.firmware.families.rp2040 import FLASH
 from nca_hw.formats.boards import load_board
+from nca_hw.formats.picture import from_png_bytes
 from nca_hw.sim.faults import Babble
 from nca_hw.sim.regions import parse
 from nca_hw.sim.rules import IntegerRule
@@ -55,6 +56,19 @@ def test_an_array_of_firmware_has_the_trajectory_of_the_integer_cell(lizard: tup
     assert of_firmware.recording.counters.evaluated_updates > 400
     assert rule.updates == of_firmware.recording.counters.updates
     assert (of_firmware.engine, rule.name) == ("simpy", "firmware rp2040")
+
+
+@pytest.mark.slow
+def test_a_whole_wall_of_firmware_grows_is_killed_and_heals(lizard: tuple[Genome, Build]) -> None:
+    """40x40 cells, every update computed by the image's machine code."""
+    killed = replace(KILLED, width=40, height=40, duration=125 * UNIT, faults=(Kill(parse("30%"), 60 * UNIT, 10 * UNIT),))
+    target = from_png_bytes(lizard[0].target)
+    of_firmware = simulate(killed, FirmwareRule(*lizard), target)
+    of_core = simulate(killed, IntegerRule(lizard[0]), target)
+    assert of_firmware.recording.trajectory.hexdigest() == of_core.recording.trajectory.hexdigest()
+    assert of_firmware.recording.counters.evaluated_updates > 50_000
+    assert of_firmware.recovery.loss_before < 0.004
+    assert of_firmware.losses[-1] < 0.004
 
 
 def test_a_corrupted_weight_in_the_image_is_another_trajectory(lizard: tuple[Genome, Build]) -> None:

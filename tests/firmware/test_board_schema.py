@@ -43,7 +43,7 @@ def mistakes(value: Any, rule: dict[str, Any], place: str = "") -> Iterator[str]
         for item, of_item in zip(value, rule["prefixItems"], strict=False):
             yield from mistakes(item, of_item, f"{place}[]")
     if isinstance(value, dict):
-        yield from (f"{place}.{key} is missing" for key in rule["required"] if key not in value)
+        yield from (f"{place}.{key} is missing" for key in rule.get("required", ()) if key not in value)
         assert rule["additionalProperties"] is False
         yield from (f"{place}.{key} is unknown" for key in value if key not in rule["properties"])
         for key in value.keys() & rule["properties"].keys():
