@@ -38,6 +38,6 @@ def command(genome: str, board: str, output: Path | None, toolchain: str, as_jso
         ("static RAM", f"{sizes['static_ram_bytes']:6,d} B"),
         ("worst-case stack", f"{sizes['stack_bytes']:6,d} B" if sizes["stack_bytes"] is not None else "not bound by the image alone"),
         ("image", sizes["image_sha256"]),
-        ("written", f"{folder}/ (nca-hw.uf2, .elf, .bin, .map, size.json, platformio/)"),
+        ("written", f"{folder}/ ({', '.join(name for name in made.files if '/' not in name)}, platformio/)"),
     ]
     common.table(rows)

@@ -100,7 +100,8 @@ def build(genome: Genome, board: Board, toolchain: str = PINNED) -> Build:
         parts = ", ".join(f"{part} {size}" for part, size in image.parts.items())
         refused.append(f"with {kernel.name if kernel else 'the C core'}: {'; '.join(over)} (ROM: {parts})")
     else:
-        raise LimitMissed(f"the image for {board.name} does not fit {'; '.join(refused)}", cure="Train or choose a smaller genome.")
+        told = f"the image for {board.name} does not fit {'; '.join(refused)}"
+        raise LimitMissed(told, cure="Make its cell narrower: nca-hw train PICTURE --from GENOME --hidden 104.")
     made = Build(board, image, stack, {}, toolchain, tuple(rom), kernel)
     files = {
         f"{NAME}.elf": image.elf,
@@ -108,7 +109,7 @@ def build(genome: Genome, board: Board, toolchain: str = PINNED) -> Build:
         **chips.containers(image.binary),
         f"{NAME}.map": _map(image).encode(),
         "size.json": render.size_json(made.sizes()).encode(),
-        **{f"platformio/src/{name}": text.encode() for name, text in texts.items()},
+        **{f"platformio/src/{name}": text.encode() for name, text in texts.items() if name in compiled or not name.endswith((".c", ".S"))},
         **{f"platformio/{name}": text.encode() for name, text in render.project(board).items()},
     }
     return replace(made, files=files)
