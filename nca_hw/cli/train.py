@@ -22,7 +22,10 @@ POOL_SHOWN = 32
 VIEW_COLUMNS = 4  # of the grids of a batch
 RGBA = 4
 TUNING_STEPS = 3000
-TUNING: dict[str, Any] = {"integer_from": 0.0, "damage_from": 0.0, "rate_start": 1.5e-4, "rate_end": 1e-5, "judge_from": 0.5}
+# From weights: a float model is turned with care into an integer cell; a genome, which is one already, can learn to heal by larger steps.
+FROM_ANY: dict[str, Any] = {"integer_from": 0.0, "damage_from": 0.0, "judge_from": 0.5}
+FROM_MODEL: dict[str, Any] = {**FROM_ANY, "rate_start": 1.5e-4, "rate_end": 1e-5}
+FROM_GENOME: dict[str, Any] = {**FROM_ANY, "rate_start": 6e-4, "rate_end": 3e-5, "judge_seeds": 12}
 
 
 @click.command(cls=common.Command, short_help="A picture to an int8 genome that grows it, keeps it and heals it.")
@@ -82,14 +85,14 @@ def command(
     if size is not None and pad is not None:
         raise click.UsageError("--size fits the picture into a grid, --pad leaves it as it is: take one of them.")
     target = _target(picture, size, pad, background)
-    model, before, axes = (None, "", 0) if start is None else _model(start)
+    model, before, axes, recipe = (None, "", 0, {}) if start is None else _model(start)
     make_folder(output.parent)
     folder = _place_for_checkpoints(output, checkpoint)
     write_whole(folder / "preview.png", led.contact_sheet([("the picture as light", target)], pixels=8))
     settings = TrainSettings(
         regime=regime, steps=steps or (TrainSettings.steps if model is None else TUNING_STEPS), seed=seed, device=device,
         threads=threads, hidden=hidden or (TrainSettings.hidden if model is None else min(model.b1.size, HIDDEN)),
-        until_survived=until_survived, turn=(axes if turn is None else turn) % FULL_TURN, **({} if model is None else TUNING),
+        until_survived=until_survived, turn=(axes if turn is None else turn) % FULL_TURN, **recipe,
     )  # fmt: skip
     judged = ""
     height, width = target.shape[:2]
@@ -176,8 +179,8 @@ def _target(path: Path, size: tuple[int, int] | None, pad: int | None, backgroun
     return target
 
 
-def _model(path: Path) -> tuple[FloatModel, str, int]:
-    """Weights to start from, the command that made them, to stand before this one, and the turn of their axes."""
+def _model(path: Path) -> tuple[FloatModel, str, int, dict[str, Any]]:
+    """Weights to start from, the command that made them, to stand before this one, the turn of their axes, and their recipe."""
     from dataclasses import replace
 
     from nca_hw.core.dequantize import dequantize
@@ -194,11 +197,11 @@ def _model(path: Path) -> tuple[FloatModel, str, int]:
     if is_genome:
         genome = load(path)
         command = f"{genome.provenance.command} && " if genome.provenance.command else ""
-        return dequantize(replace(genome, turn=0)), command, genome.turn
+        return dequantize(replace(genome, turn=0)), command, genome.turn, FROM_GENOME
     raw = weights.read(path)
     if raw.layout is None:
         raise NcaHwError("does not say the order of its perception values", where=path, cure="Import it first: nca-hw import.")
-    return to_model(raw, raw.layout), "", 0
+    return to_model(raw, raw.layout), "", 0, FROM_MODEL
 
 
 def _measure(genome: Genome, target: Float, name: str, regime: str) -> list[Outcome]:
