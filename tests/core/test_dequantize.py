@@ -98,8 +98,8 @@ def test_the_lizard_grows_in_float_arithmetic_too() -> None:
         ({"alive": 0}, "alive code is 0, not 7"),
         ({"turn": 30}, "its turn is 30, not 0"),
         ({"seed": np.full(16, 44, np.int8)}, r"seed is \[44, "),
-        ({"w1": np.ones((24, 128), np.int8), "w2": np.ones((128, 8), np.int8), "b2": np.zeros(8, np.int16), "m2": np.ones(8, np.int16),
-          "seed": np.zeros(8, np.int8)}, "channels is 8, not 16"),
+        ({"w1": np.ones((24, 128), np.int8), "b1": np.zeros(128, np.int16), "w2": np.ones((128, 8), np.int8), "b2": np.zeros(8, np.int16),
+          "m2": np.ones(8, np.int16), "seed": np.zeros(8, np.int8)}, "channels is 8, not 16"),
     ],
 )  # fmt: skip
 def test_what_is_no_automaton_of_the_article_is_refused_with_the_cure(changes: dict[str, object], told: str) -> None:

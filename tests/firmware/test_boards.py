@@ -15,7 +15,7 @@ GOOD = bundled_boards()["rp2040"].read_text()
 
 def test_the_bundled_boards_load() -> None:
     board = load_board("rp2040")
-    assert (board.budget.rom, board.budget.cell_ram) == (10_240, 256)
+    assert (board.budget.rom, board.budget.cell_ram) == (11_264, 256)
     assert len(set(board.pins().values())) == len(board.pins())
 
 

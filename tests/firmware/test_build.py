@@ -95,7 +95,7 @@ def test_an_image_over_budget_is_refused_with_the_number_of_bytes() -> None:
         w1=rng.integers(-127, 128, (48, 200)).astype(np.int8), b1=np.zeros(200, np.int16),
         w2=rng.integers(-127, 128, (200, 16)).astype(np.int8),
     )  # fmt: skip
-    with pytest.raises(LimitMissed, match=r"ROM 1\d{4} B, \d+ B over the budget of 10240 B") as caught:
+    with pytest.raises(LimitMissed, match=r"ROM 1\d{4} B, \d+ B over the budget of 11264 B") as caught:
         build(big, load_board("rp2040"))
     assert caught.value.exit_code == ExitCode.LIMIT_MISSED
 
