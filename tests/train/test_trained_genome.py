@@ -37,7 +37,7 @@ def test_a_bundled_genome_taken_apart_into_floats_is_put_together_again_to_the_b
 
 @pytest.mark.parametrize("instructions", [PORTABLE, AVX2, AVX512])
 def test_a_rollout_of_a_trained_genome_is_what_the_c_core_computes_in_the_same_wakes(instructions):
-    genome = load("lizard")
+    genome = load("mushroom")
     side = 40
     rng = np.random.default_rng(7)
     wakes = rng.uniform(0.3, 0.7, (1, side, side)).astype(np.float32)
