@@ -260,13 +260,15 @@ def test_a_run_from_weights_begins_with_what_they_compute(blob):
     x = rng.standard_normal((50, 48)).astype(np.float32)
     np.testing.assert_allclose(network(scaled, x), network(model, x), rtol=1e-3, atol=1e-3)
     assert np.sqrt((scaled.w1**2).mean()) == pytest.approx(0.12, rel=1e-4)
-    trained = train(blob, replace(SMALL, steps=1, rate_start=1e-9, rate_end=1e-9), start=model)
+    trained = train(blob, replace(SMALL, steps=1, hidden=128, rate_start=1e-9, rate_end=1e-9), start=model)
     np.testing.assert_allclose(network(trained.model, x), network(model, x), rtol=1e-3, atol=1e-3)
 
 
 def test_tuning_never_ends_with_less_than_it_began_with():
     pepper = load("pepper")
-    ruinous = replace(SMALL, steps=3, regime="grow", rate_start=1.0, rate_end=1.0, integer_from=0, judge_every=1, judge_seeds=1)
+    ruinous = replace(
+        SMALL, steps=3, hidden=128, regime="grow", rate_start=1.0, rate_end=1.0, integer_from=0, judge_every=1, judge_seeds=1,
+    )  # fmt: skip
     trained = train(from_png_bytes(pepper.target), ruinous, start=dequantize(pepper))
     assert trained.judged_at == 0
     assert trained.verdict.whole
