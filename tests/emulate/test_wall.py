@@ -85,7 +85,7 @@ def test_the_same_seed_gives_the_same_run(made: Build) -> None:
 
 def test_weights_that_are_off_by_one_bit_are_found(made: Build) -> None:
     weights = max((s for s in made.image.symbols if s.address < len(made.image.binary)), key=lambda s: s.size)
-    assert weights.size >= 8192
+    assert weights.size >= 64 * GENOME.hidden
     binary = bytearray(made.image.binary)
     for at in range(weights.address + 2, weights.address + weights.size, 97):
         binary[at] ^= 1
@@ -98,7 +98,7 @@ def test_leds_show_what_the_cells_are(made: Build) -> None:
     states = np.clip(done.result.rgba(-1)[..., :3], 0, 1)
     lights = seen(done.lights[-1], made.board.led.brightness)[..., :3]
     updated = done.lights[-1].any(axis=-1)
-    assert updated.sum() >= 12
+    assert updated.sum() >= 10
     assert np.abs(states - lights)[updated].mean() < 0.06  # a duty of 6 bits, squared
 
 
