@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from nca_hw.emulate import engine_build
+from nca_hw.errors import ToolMissing
 
 # Machines are shared and slow at times: no example fails for its time alone.
 settings.register_profile("nca-hw", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
@@ -24,6 +28,17 @@ def published() -> Path:
 def measured() -> Path:
     """The folder of measured clocks; tests that need it are skipped where it is absent."""
     return _shared("clocks", "the measured clocks")
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """Tests of emulated AVR chips are skipped where libsimavr or the compiler for AVR is missing."""
+    if shutil.which("avr-gcc") is None:
+        pytest.skip("avr-gcc is not installed")
+    try:
+        engine_build.compiled()
+    except ToolMissing as error:
+        pytest.skip(error.what)
 
 
 def _shared(folder: str, what: str) -> Path:

@@ -13,15 +13,16 @@ from nca_hw.cli import common
 @click.command(cls=common.Command, short_help="Run the firmware image on an emulated chip and compare it with the reference.")
 @common.genome_argument
 @click.option("--board", default="rp2040", show_default=True, help="Name of a board, or a board file of your own.")
-@click.option("--updates", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="Whole updates to compare.")
+@click.option("--updates", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="Updates to compare.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of states, frames and their damage.")
 @common.toolchain_option
 @common.json_option
 def command(genome: str, board: str, updates: int, seed: int, toolchain: str, as_json: bool) -> None:
     """Build the image and run it, unmodified, on an emulated chip.
 
-    It hears random neighbours on its links, damaged frames among them, and every update that it sends is compared, byte for byte, with
-    the NumPy reference. Ends with the ladder of truth, rung by rung.
+    Updates of random states and extremes are compared, byte for byte, with the NumPy reference. Some of them are whole: the chip hears
+    neighbours over its wires, damaged frames among them, waits, updates, lights its LED, reports, and tells its neighbours. The others are
+    calls of the image's update alone. Ends with the ladder of truth, rung by rung.
     """
     from nca_hw.emulate.proof import prove, write_replay
     from nca_hw.errors import LimitMissed
@@ -43,7 +44,7 @@ def command(genome: str, board: str, updates: int, seed: int, toolchain: str, as
         cycles = f"{proved.cycles_per_update:,} ({proved.instructions_per_update:,} instructions; no wait states)"
         common.table([
             ("image", proved.image_sha256),
-            ("updates compared", f"{proved.updates_compared:,}"),
+            ("updates compared", f"{proved.updates_compared:,}, of them {proved.whole_updates:,} whole"),
             ("frames rejected", f"{proved.frames_rejected:,} damaged ones"),
             ("cycles per update", cycles if proved.cycles_per_update else "not counted"),
             ("stack, high water", f"{proved.stack_bytes} B" if proved.stack_bytes else "not measured"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import unicorn
 from unicorn import arm_const
 
+from nca_hw.emulate import ws2812
 from nca_hw.emulate.chip import PAGE, Chip
 from nca_hw.emulate.wire import WIRES
 from nca_hw.formats.boards import Board
@@ -24,8 +25,8 @@ class CortexM0Plus(Chip):
     ram_at: int
     ram_bytes: int
     blocks: Sequence[int]  # of registers, each of a page
-    light_bits: int  # that the firmware sends in a word to the LED
-    light_symbols: dict[str, str]  # what the LED takes for a zero and a one
+    light_bits: int = 16  # ws2812.colours
+    light_symbols: Mapping[str, str] = ws2812.FOUR_BITS
 
     def __init__(self, flash: bytes, board: Board, *, is_seed: bool = False, noise: Callable[[], int] = lambda: 1) -> None:
         self.flash = flash
@@ -43,10 +44,7 @@ class CortexM0Plus(Chip):
 
     def light(self, words: Sequence[int]) -> list[int]:
         """See Chip."""
-        size = len(next(iter(self.light_symbols)))
-        bits = "".join(f"{word:0{self.light_bits}b}" for word in words)
-        told = "".join(self.light_symbols.get(bits[i : i + size], "?") for i in range(0, len(bits), size))
-        return [-1 if "?" in told[i : i + 8] else int(told[i : i + 8], 2) for i in range(0, len(told), 8)]
+        return ws2812.colours(words, self.light_bits, self.light_symbols)
 
     def meter(self, function: int) -> CycleMeter:
         """See Chip."""

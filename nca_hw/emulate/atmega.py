@@ -7,14 +7,11 @@ wires are cut in it.
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nca_hw.core import frames, reference
 from nca_hw.core.ccore import CCell
@@ -25,12 +22,12 @@ from nca_hw.emulate import simavr
 from nca_hw.emulate.chip import EmulationError
 from nca_hw.emulate.grown import grown_cells
 from nca_hw.emulate.simavr import Events, Firmware, SimavrArray, Wiring
-from nca_hw.emulate.verify import Mismatch, Rung, Verification
+from nca_hw.emulate.stimulus import check_self_test
+from nca_hw.emulate.verification import Mismatch, Rung, Verification, digest, first_difference, save_stimulus
 from nca_hw.emulate.wall import RAM, emulate
 from nca_hw.firmware.build import Build
 from nca_hw.firmware.image import CELL_SYMBOL
 from nca_hw.firmware.render import layout
-from nca_hw.formats.files import write_whole
 from nca_hw.sim.faults import Cut, Fault, Kill
 from nca_hw.sim.plan import frame_bytes
 from nca_hw.sim.regions import parse
@@ -83,11 +80,11 @@ def verify(
     core, _ = CCell(genome).wake(before, heard)
     grown = _run(genome, made, *grown_cells(genome, METERED_UPDATES), None)
     wall = emulate(genome, made, _wall(seed))
-    truth = _hash(expected)
+    truth = digest(expected)
     rungs = (
         Rung("integer cell, NumPy reference", truth, equal=True),
-        Rung("integer cell, C core on the host", _hash(core), _hash(core) == truth),
-        Rung(f"firmware image on an emulated {made.board.name}", _hash(after), _hash(after) == truth),
+        Rung("integer cell, C core on the host", digest(core), digest(core) == truth),
+        Rung(f"firmware image on an emulated {made.board.name}", digest(after), digest(after) == truth),
         Rung("nine emulated chips on their wires, against the reference", wall.result.recording.trajectory.hexdigest(), wall.equal),
     )
     if any(wall.events[what] for what in ("watchdog_resets", "crashes", "driven_high")) or wall.frames.sound == 0:
@@ -96,17 +93,14 @@ def verify(
         board=made.board.name, image_sha256=made.sha256, updates_compared=len(after), whole_updates=len(after),
         cycles_per_update=round(float(np.mean(grown.cycles))), instructions_per_update=0,
         most_cycles=int(max(*np.array(wild.cycles)[evaluated], *grown.cycles)), stack_bytes=max(wild.stack, grown.stack, wall.stack_bytes),
-        frames_rejected=wall.frames.rejected + wall.frames.broken, rungs=rungs, mismatch=_first_difference(expected, after),
+        frames_rejected=wall.frames.rejected + wall.frames.broken, rungs=rungs, mismatch=first_difference(expected, after),
     )  # fmt: skip
 
 
 def write_replay(path: Path, genome: Genome, made: Build, updates: int, mismatch: Mismatch, seed: int = 0) -> None:
     """Write the stimulus of the first mismatch, .npz: state [C], neighbours [8, C], expected [C], got [C]."""
     log, i = _run(genome, made, *_stimuli(genome, updates, seed), None), mismatch.update
-    expected, _ = reference.wake(genome, log.before[i], log.heard[i])
-    out = io.BytesIO()
-    np.savez(out, state=log.before[i], neighbours=log.heard[i], expected=expected, got=log.after[i])
-    write_whole(path, out.getvalue())
+    save_stimulus(path, genome, log.before[i], log.heard[i], log.after[i])
 
 
 def _stimuli(genome: Genome, count: int, seed: int) -> tuple[Codes, Codes]:
@@ -190,9 +184,7 @@ def _check_start(genome: Genome, made: Build) -> None:
     array = _array(genome, made, 1, watched=False)
     array.power_on(0)
     told = simavr.text(array.run(START), 0)
-    wanted = frames.self_test(made.image.binary, genome.cell_hash, genome.channels)
-    if told != wanted:
-        raise EmulationError(f"the self-test tells {told.hex()}, not {wanted.hex()}")
+    check_self_test(made, genome, told)
     wrong = [
         f"{name} is {found:#04x}" for name, (address, mask, right) in SETUP.items()
         if (found := array.peek(0, address, 1)[0]) & mask != right
@@ -230,15 +222,3 @@ def _check(genome: Genome, made: Build, n: int, state: Codes, told: bytes, light
     wanted = tuple(led_duty(reference.val(genome, state[channels]), made.board.led.brightness).tolist())
     if lights != [wanted]:
         raise EmulationError(f"update {n}: the LED was told {lights}, expected {wanted}")
-
-
-def _hash(states: NDArray[np.int8]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(states, np.int8).tobytes()).hexdigest()
-
-
-def _first_difference(expected: Codes, got: Codes) -> Mismatch | None:
-    where = np.argwhere(expected != got)
-    if where.size == 0:
-        return None
-    update, channel = (int(i) for i in where[0])
-    return Mismatch(update, channel, int(expected[update, channel]), int(got[update, channel]))

@@ -31,7 +31,6 @@ class Rp2040(CortexM0Plus):
     """One chip. Its LED hears four bits of the SPI a bit."""
 
     flash_at, ram_at, ram_bytes, stack_top, blocks = FLASH, RAM, RAM_BYTES, STACK_TOP, BLOCKS
-    light_bits, light_symbols = 16, {"1000": "0", "1100": "1"}
 
     def __init__(self, flash: bytes, board: Board, *, is_seed: bool = False, noise: Callable[[], int] = lambda: 1) -> None:
         self._output_enabled = 0

@@ -6,14 +6,11 @@ and those that it passes on to its neighbours. The others, the many, are calls o
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nca_hw.core import frames, reference
 from nca_hw.core.ccore import CCell
@@ -26,11 +23,11 @@ from nca_hw.emulate.emulators import emulated
 from nca_hw.emulate.grown import grown_cells
 from nca_hw.emulate.stimulus import check_self_test, codes, damaged
 from nca_hw.emulate.tile import run_tile
+from nca_hw.emulate.verification import Mismatch, Rung, Verification, digest, first_difference, save_stimulus
 from nca_hw.emulate.wire import WireEnd
 from nca_hw.firmware.build import Build
 from nca_hw.firmware.image import CELL_SYMBOL
 from nca_hw.firmware.render import layout
-from nca_hw.formats.files import write_whole
 from nca_hw.sim.fast_engine import FastArray
 from nca_hw.sim.rules import IntegerRule, ReferenceRule
 from nca_hw.sim.scenario import Scenario
@@ -42,54 +39,6 @@ WHOLE_UPDATES = 60  # at most, of those that are compared
 METERED_UPDATES = 16
 OWED: dict[int, tuple[int, ...]] = {0: (3, 4, 5), 1: (6,), 2: (0, 1, 7), 3: (2,)}  # places told over each edge: docs/protocol.md
 PASSED = {3: 2, 1: 2, 5: 6, 7: 6}  # whose state is passed on: the neighbour to the east or to the west
-
-
-@dataclass(frozen=True)
-class Rung:
-    """One rung of the ladder of truth. `equal` tells whether it agrees with the first."""
-
-    name: str
-    hash: str
-    equal: bool
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """The first update at which the image differs."""
-
-    update: int
-    channel: int
-    expected: int
-    got: int
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What was proved.
-
-    Attributes:
-        updates_compared: in all. whole_updates: of these, those with wires, waits, LED and service port.
-        cycles_per_update: mean over updates of a grown pattern that evaluate the network, by the processor's manual without wait states.
-        most_cycles: of the most expensive one found, among grown and random states.
-        stack_bytes: high-water mark over all updates.
-    """
-
-    board: str
-    image_sha256: str
-    updates_compared: int
-    whole_updates: int
-    cycles_per_update: int
-    instructions_per_update: int
-    most_cycles: int
-    stack_bytes: int
-    frames_rejected: int
-    rungs: tuple[Rung, ...]
-    mismatch: Mismatch | None
-
-    @property
-    def equal(self) -> bool:
-        """All rungs agree."""
-        return all(rung.equal for rung in self.rungs)
 
 
 @dataclass
@@ -129,13 +78,13 @@ def verify(
 
     simulated = [_simulated(rule) for rule in (ReferenceRule(genome), IntegerRule(genome))]
     fast = FastArray(SMALL, IntegerRule(genome)).run().trajectory.hexdigest()
-    truth = _hash(expected)
+    truth = digest(expected)
     rungs = (
         Rung("integer cell, NumPy reference", truth, equal=True),
-        Rung("integer cell, C core on the host", _hash(core), _hash(core) == truth),
+        Rung("integer cell, C core on the host", digest(core), digest(core) == truth),
         Rung("simulated array, C core against reference", simulated[1], simulated[1] == simulated[0]),
         Rung("fast engine, trajectory against the SimPy engine", fast, fast == simulated[0]),
-        Rung(f"firmware image on an emulated {made.board.name}", _hash(got), _hash(got) == truth),
+        Rung(f"firmware image on an emulated {made.board.name}", digest(got), digest(got) == truth),
     )
     grown, most = _metered(genome, made)
     return Verification(
@@ -143,7 +92,7 @@ def verify(
         cycles_per_update=round(float(np.mean(grown.cycles))), instructions_per_update=round(float(np.mean(grown.instructions))),
         most_cycles=max(*grown.cycles, *most.cycles),
         stack_bytes=max(c.stack_high_water(c.stack_top, c.stack_top - STACK_WATCHED) for c in (chip, rule.chip)),
-        frames_rejected=log.rejected, rungs=rungs, mismatch=_first_difference(expected, got),
+        frames_rejected=log.rejected, rungs=rungs, mismatch=first_difference(expected, got),
     )  # fmt: skip
 
 
@@ -155,10 +104,7 @@ def write_replay(path: Path, genome: Genome, made: Build, updates: int, mismatch
     called = _called(genome, FirmwareRule(genome, made), rng, updates - whole, lambda n: None)
     i = mismatch.update
     before, heard, got = (w[i] if i < whole else c[i - whole] for w, c in zip((log.before, log.heard, log.sent), called, strict=True))
-    expected, _ = reference.wake(genome, before, heard)
-    out = io.BytesIO()
-    np.savez(out, state=before, neighbours=heard, expected=expected, got=got)
-    write_whole(path, out.getvalue())
+    save_stimulus(path, genome, before, heard, got)
 
 
 def _called(
@@ -300,15 +246,3 @@ def _check_lights(genome: Genome, made: Build, chip: Chip, log: _Log) -> None:
         told = chip.light(light)
         if told != colours.tolist():
             raise EmulationError(f"update {update}: the LED was told {told}, expected green, red, blue {colours.tolist()}")
-
-
-def _hash(states: NDArray[np.int8]) -> str:
-    return hashlib.sha256(np.ascontiguousarray(states, np.int8).tobytes()).hexdigest()
-
-
-def _first_difference(expected: Codes, got: Codes) -> Mismatch | None:
-    where = np.argwhere(expected != got)
-    if where.size == 0:
-        return None
-    update, channel = (int(i) for i in where[0])
-    return Mismatch(update, channel, int(expected[update, channel]), int(got[update, channel]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,22 +10,9 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from nca_hw.emulate import engine_build
 from nca_hw.emulate.simavr import Firmware
-from nca_hw.errors import ToolMissing
 
 CHIPS = Path(__file__).parent / "chips"
-
-
-@pytest.fixture(scope="session")
-def engine() -> None:
-    """Tests of emulated AVR chips are skipped where libsimavr or the compiler for AVR is missing."""
-    if shutil.which("avr-gcc") is None:
-        pytest.skip("avr-gcc is not installed")
-    try:
-        engine_build.compiled()
-    except ToolMissing as error:
-        pytest.skip(error.what)
 
 
 @pytest.fixture

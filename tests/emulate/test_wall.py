@@ -94,11 +94,11 @@ def test_weights_that_are_off_by_one_bit_are_found(made: Build) -> None:
 
 
 def test_leds_show_what_the_cells_are(made: Build) -> None:
-    done = emulate(GENOME, made, scenario(4, 4, 8))
+    done = emulate(GENOME, made, scenario(4, 4, 10))
     states = np.clip(done.result.rgba(-1)[..., :3], 0, 1)
     lights = seen(done.lights[-1], made.board.led.brightness)[..., :3]
     updated = done.lights[-1].any(axis=-1)
-    assert updated.sum() >= 10
+    assert updated.sum() >= 12
     assert np.abs(states - lights)[updated].mean() < 0.06  # a duty of 6 bits, squared
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,29 +9,18 @@ import pytest
 from genome_strategies import shipped_size_genome
 
 from nca_hw.core.genome import Genome, Kernel, load
-from nca_hw.emulate import engine_build
 from nca_hw.emulate.atmega import verify
-from nca_hw.errors import ToolMissing
 from nca_hw.firmware.build import Build, build
 from nca_hw.firmware.kernels.avr import AVR, stream
 from nca_hw.formats.boards import load_board
 from nca_hw.formats.intel_hex import to_hex
 
 BOARD = load_board("atmega328p")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tools() -> None:
-    if shutil.which("avr-gcc") is None:
-        pytest.skip("avr-gcc is not installed")
-    try:
-        engine_build.compiled()
-    except ToolMissing as error:
-        pytest.skip(error.what)
+pytestmark = pytest.mark.usefixtures("engine")
 
 
 @pytest.fixture(scope="module")
-def lizard() -> tuple[Genome, Build]:
+def lizard(engine: None) -> tuple[Genome, Build]:
     genome = load("lizard")
     return genome, build(genome, BOARD)
 

@@ -26,6 +26,14 @@ class Platformio:
     flags: tuple[str, ...] = ("-Os", "-std=c99", "-ffreestanding", "-fno-builtin")
 
 
+def numbered(board: Board) -> dict[str, int | list[int]]:
+    """Pins by the family's numbers, and memory: the holes that most templates have."""
+    return {
+        "wires": board.wires(), "led_pin": board.pin(board.led.pin), "service_pin": board.pin(board.service.pin),
+        "seed_pin": board.pin(board.seed.pin), "flash": board.memory.flash, "ram": board.memory.ram,
+    }  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Family:
     """A family of chips.

@@ -9,7 +9,7 @@ from elftools.elf.elffile import ELFFile
 
 from nca_hw.firmware import toolchain
 from nca_hw.firmware.armv6m import stack_bound
-from nca_hw.firmware.families.base import Family
+from nca_hw.firmware.families.base import Family, numbered
 from nca_hw.firmware.kernels.cortex_m0plus import CORTEX_M0PLUS
 from nca_hw.formats.boards import Board
 from nca_hw.formats.uf2 import to_uf2
@@ -38,10 +38,7 @@ def seal(elf: bytes) -> bytes:
 
 def holes(board: Board) -> dict[str, int | list[int]]:
     """Pins by number. The boot block is filled up for one cell a chip, whose whole image is short of room."""
-    return {
-        "wires": board.wires(), "led_pin": board.pin(board.led.pin), "service_pin": board.pin(board.service.pin),
-        "seed_pin": board.pin(board.seed.pin), "flash": board.memory.flash, "cells": board.tile.cells,
-    }  # fmt: skip
+    return {**numbered(board), "cells": board.tile.cells}
 
 
 RP2040 = Family(
