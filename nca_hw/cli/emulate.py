@@ -69,7 +69,7 @@ def command(genome: str, board: str, movie: str, report: Path | None, as_json: b
     described = describe(toml_file.TomlFile("command line", ""), _words(options, target_board))
     scenario = described.scenario
     target = from_png_bytes(loaded.target, where=genome) if loaded.target else None
-    wall.check(scenario)
+    wall.check(scenario, target_board)
     movies.check(movie)
     folder = report or Path("out") / f"{Path(genome).stem}-{target_board.name}-{scenario.width}x{scenario.height}-seed{scenario.seed}"
     made = build(loaded, target_board)

@@ -198,6 +198,10 @@ def _simulate(job: _Job, options: dict[str, Any], *, as_json: bool) -> None:
         cure = "Take a genome with a target, or leave the limit out."
         raise NcaHwError("has no target picture to hold a limit against", where=job.name, cure=cure)
     board = load_board(options["board"])
+    if options["compare"]:
+        from nca_hw.emulate import emulators
+
+        emulators.check(board)
     look = None if options["look"] == "light" else Look(board.led.brightness, "adapted" if options["look"] == "board" else "supply")
     tracer = _tracer(scenario, rule, options)
     movie.check(options["movie"])

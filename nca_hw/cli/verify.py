@@ -41,7 +41,8 @@ def command(genome: str, board: str, updates: int, seed: int, toolchain: str, as
         document = {**asdict(proved), "replay": common.replay(), "mismatch_file": None if replay is None else str(replay)}
         common.emit("verify", document)
     else:
-        cycles = f"{proved.cycles_per_update:,} ({proved.instructions_per_update:,} instructions; no wait states)"
+        cycles, counted = f"{proved.cycles_per_update:,}", proved.instructions_per_update
+        cycles += " (no wait states)" if counted is None else f" ({counted:,} instructions; no wait states)"
         common.table([
             ("image", proved.image_sha256),
             ("updates compared", f"{proved.updates_compared:,}, of them {proved.whole_updates:,} whole"),

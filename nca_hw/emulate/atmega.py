@@ -91,7 +91,7 @@ def verify(
         raise EmulationError(f"the wall of chips did what it should not: {wall.events}, {wall.frames}")
     return Verification(
         board=made.board.name, image_sha256=made.sha256, updates_compared=len(after), whole_updates=len(after),
-        cycles_per_update=round(float(np.mean(grown.cycles))), instructions_per_update=0,
+        cycles_per_update=round(float(np.mean(grown.cycles))), instructions_per_update=None,
         most_cycles=int(max(*np.array(wild.cycles)[evaluated], *grown.cycles)), stack_bytes=max(wild.stack, grown.stack, wall.stack_bytes),
         frames_rejected=wall.frames.rejected + wall.frames.broken, rungs=rungs, mismatch=first_difference(expected, after),
     )  # fmt: skip

@@ -13,15 +13,15 @@ from typing import Any, Protocol
 import unicorn
 
 from nca_hw.emulate.wire import WIRES, WireEnd
-from nca_hw.errors import NcaHwError
+from nca_hw.errors import LimitMissed
 
 PAGE = 0x1000
 NOWHERE = 0xFFFFFFFE
 EDGES = 4
 
 
-class EmulationError(NcaHwError):
-    """The image did something that the emulated chip does not know, or stopped."""
+class EmulationError(LimitMissed):
+    """The image did something that the emulated chip does not know, told something wrong, or stopped: it is not what it should be."""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class Verification:
     Attributes:
         updates_compared: in all. whole_updates: of these, those with wires, waits, LED and service port.
         cycles_per_update: mean over updates of a grown pattern that evaluate the network, by the processor's manual without wait states.
+        instructions_per_update: likewise; None where nobody counts them.
         most_cycles: of the most expensive one found, among grown and random states.
         stack_bytes: high-water mark over all updates.
     """
@@ -51,7 +52,7 @@ class Verification:
     updates_compared: int
     whole_updates: int
     cycles_per_update: int
-    instructions_per_update: int
+    instructions_per_update: int | None
     most_cycles: int
     stack_bytes: int
     frames_rejected: int

@@ -27,6 +27,7 @@ from nca_hw.errors import NcaHwError
 from nca_hw.firmware.build import Build
 from nca_hw.firmware.image import CELL_SYMBOL
 from nca_hw.firmware.render import layout
+from nca_hw.formats.boards import Board, bundled_boards, load_board
 from nca_hw.sim import metrics
 from nca_hw.sim.clocks import TICK, draw_clocks
 from nca_hw.sim.faults import Cut, Memory, Operation
@@ -111,12 +112,18 @@ class Emulation:
         return self.difference is None
 
 
-def check(scenario: Scenario) -> None:
-    """Whether chips can be told what a scenario says.
+def check(scenario: Scenario, board: Board) -> None:
+    """Whether there are emulated chips for a board, and whether they can be told what a scenario says.
 
     Raises:
-        NcaHwError: it wants what only a simulator can do.
+        NcaHwError: no wall of chips of the board's family, or what only a simulator can do.
+        ToolMissing: no libsimavr.
     """
+    if board.family not in CHIPS:
+        known = [name for name in bundled_boards() if load_board(name).family in CHIPS]
+        cure = f"Take one of: {', '.join(known)}. 'nca-hw verify' emulates one chip of any board."
+        raise NcaHwError(f"there is no wall of emulated chips for {board.name!r}", where="--board", cure=cure)
+    simavr.library()
     for number, fault in enumerate(scenario.faults, 1):
         if fault.kind not in KINDS:
             told = f"fault {number} ({fault.kind}) can't be done to chips from outside; power and wires can"
@@ -152,12 +159,8 @@ class Wall:
             NcaHwError: no emulator of the board's family, or a scenario that chips can't be told.
             ToolMissing: no libsimavr.
         """
-        check(scenario)
         board = made.board
-        if board.family not in CHIPS:
-            told = f"there is no wall of emulated chips of the family {board.family!r}"
-            cure = f"Take a board of: {', '.join(CHIPS)}. 'nca-hw verify' emulates one chip of any family."
-            raise NcaHwError(told, where="--board", cure=cure)
+        check(scenario, board)
         chip, edges, grid = CHIPS[board.family], board.edges, scenario.grid
         at = {symbol.name: symbol.address for symbol in made.image.symbols}
         self.genome, self.made, self.scenario, self.target = genome, made, scenario, target

@@ -18,6 +18,7 @@ from nca_hw.formats.boards import Board
 from nca_hw.formats.files import make_folder, write_whole
 
 NAME = "nca-hw"
+UNITS = 8  # in which kernels count hidden units
 PINNED, GCC = TOOLCHAINS = ("pinned", "gcc")
 
 
@@ -80,7 +81,7 @@ def build(genome: Genome, board: Board, toolchain: str = PINNED) -> Build:
     compile_and_link = chips.compile_and_link if toolchain == PINNED else chips.second_opinion
     if compile_and_link is None:
         raise NcaHwError(f"the family {chips.name!r} has one compiler only", cure="Leave --toolchain out.")
-    refused: list[str] = []
+    refused: list[tuple[int, str]] = []  # bytes of ROM over the budget, and what to say
     for kernel in able(genome, chips.kernels):
         texts, compiled = render.sources(genome, board, kernel)
         with tempfile.TemporaryDirectory(prefix="nca-hw-") as folder:
@@ -98,10 +99,11 @@ def build(genome: Genome, board: Board, toolchain: str = PINNED) -> Build:
         if not over:
             break
         parts = ", ".join(f"{part} {size}" for part, size in image.parts.items())
-        refused.append(f"with {kernel.name if kernel else 'the C core'}: {'; '.join(over)} (ROM: {parts})")
+        told = f"the smallest image does not fit, with {kernel.name if kernel else 'the C core'}: {'; '.join(over)} (ROM: {parts})"
+        refused.append((len(image.binary) - board.budget.rom, told))
     else:
-        told = f"the image for {board.name} does not fit {'; '.join(refused)}"
-        raise LimitMissed(told, cure="Make its cell narrower: nca-hw train PICTURE --from GENOME --hidden 104.")
+        excess, told = min(refused)
+        raise LimitMissed(told, where=board.name, cure=_cure(genome, excess))
     made = Build(board, image, stack, {}, toolchain, tuple(rom), kernel)
     files = {
         f"{NAME}.elf": image.elf,
@@ -128,6 +130,18 @@ def write(made: Build, folder: Path) -> list[Path]:
         write_whole(folder / name, data)
         paths.append(folder / name)
     return paths
+
+
+def _cure(genome: Genome, excess: int) -> str:
+    """What makes an image fit that is over its budget of ROM by so many bytes."""
+    if excess <= 0:
+        return "Its RAM or flash is what is short: take another chip, or correct the board file."
+    bytes_a_unit = genome.perception + genome.channels + 2  # its weights, and b1
+    narrower = (genome.hidden - -(-excess // bytes_a_unit)) // UNITS * UNITS
+    if narrower < UNITS:
+        return "Take a board with more room, or raise the budget in a board file of your own."
+    narrow = f"nca-hw train PICTURE --from GENOME --hidden {narrower}"
+    return f"Make the cell narrower: {narrow}. Or raise the budget in a board file of your own."
 
 
 def _over(what: str, used: int, limit: int) -> list[str]:

@@ -10,7 +10,8 @@ from elftools.elf.elffile import ELFFile
 CELL_SYMBOL = "cell"
 PARTS = {
     "weights": ("nca_units", "nca_b1", "nca_stream"),
-    "tables": ("nca_decode", "nca_outputs", "nca_b2", "nca_m2", "nca_taps", "nca_pairs", "nca_triangles", "seed", "about"),
+    "tables": ("nca_decode", "nca_outputs", "nca_b2", "nca_m2", "nca_taps", "nca_pairs", "nca_triangles", "nca_page", "nca_seed",
+               "seed", "about"),
     "cell": ("nca_cell_wake", "nca_cell_network", "perceive", "val", "nca_compress", "nca_kernel_wake", "alive", "difference",
              "compress"),
 }  # fmt: skip
@@ -81,5 +82,3 @@ def _parts(symbols: list[Symbol], flash: int, total: int) -> dict[str, int]:
             parts[owner.get(symbol.name, REST)] += symbol.size
     parts["boot code, CRC, alignment"] = total - sum(parts.values())
     return parts
-
-

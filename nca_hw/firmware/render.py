@@ -116,8 +116,10 @@ def _tile(board: Board) -> dict[str, Any]:
 
 
 def project(board: Board) -> dict[str, str]:
-    """The PlatformIO project around the sources, path to text."""
+    """The PlatformIO project around the sources, path to text; nothing for a family that has none."""
     platform = family(board.family).platformio
+    if platform is None:
+        return {}
     flags = [*platform.flags, "-nostdlib", "-nostartfiles", "-Wl,-T,src/image.ld"]
     ini = (
         f"; {board.title}\n[env:{board.name}]\nplatform = {platform.name}\nboard = {platform.board}\nbuild_flags =\n"

@@ -11,10 +11,13 @@ import pytest
 from PIL import Image
 
 from nca_hw.cli.app import cli
+from nca_hw.core import reference
 from nca_hw.core.genome import load
 from nca_hw.emulate.wall import Emulation, check, emulate
 from nca_hw.errors import NcaHwError
 from nca_hw.firmware.build import Build, build
+from nca_hw.firmware.kernels.avr import OUTPUTS as AVR_OUTPUTS
+from nca_hw.firmware.kernels.avr import UNITS as AVR_UNITS
 from nca_hw.formats.boards import load_board
 from nca_hw.report.chips import seen
 from nca_hw.sim.faults import Cut, Fault, Kill, Stuck
@@ -83,12 +86,18 @@ def test_the_same_seed_gives_the_same_run(made: Build) -> None:
     assert hashes[0] == hashes[1] != hashes[2]
 
 
-def test_weights_that_are_off_by_one_bit_are_found(made: Build) -> None:
-    weights = max((s for s in made.image.symbols if s.address < len(made.image.binary)), key=lambda s: s.size)
-    assert weights.size >= 64 * GENOME.hidden
+def test_a_weight_that_is_off_by_one_bit_is_found(made: Build) -> None:
+    """One bit of one weight of the first hidden unit that the seed wakes."""
+    stream = next(s for s in made.image.symbols if s.name == "nca_stream")
+    seed = reference.val(GENOME, GENOME.seed)
+    used = np.concatenate([seed, np.zeros(2 * GENOME.channels, np.int32)]) @ GENOME.w1.astype(np.int32) + 4 * GENOME.b1.astype(np.int32)
+    unit = int(np.flatnonzero(used >> GENOME.s1 > 0)[0])
+    block, within = divmod(unit, AVR_UNITS)
+    first_output = 2 * AVR_UNITS + GENOME.perception * AVR_UNITS + within * AVR_OUTPUTS
+    at = stream.address + block * AVR_UNITS * (2 + GENOME.perception + GENOME.channels) + first_output
+    assert made.image.binary[at : at + AVR_OUTPUTS] == GENOME.w2[unit, :AVR_OUTPUTS].tobytes()
     binary = bytearray(made.image.binary)
-    for at in range(weights.address + 2, weights.address + weights.size, 97):
-        binary[at] ^= 1
+    binary[at] ^= 0x40
     done = emulate(GENOME, replace(made, image=replace(made.image, binary=bytes(binary))), scenario(3, 3, 4))
     assert done.difference is not None and done.difference.what in ("state", "frame")
 
@@ -105,7 +114,7 @@ def test_leds_show_what_the_cells_are(made: Build) -> None:
 @pytest.mark.parametrize("fault", [Stuck(parse("1"), at=0), Cut(parse("1"), at=0, direction="out")])
 def test_faults_that_no_hand_can_do_to_a_chip_are_refused(fault: Fault) -> None:
     with pytest.raises(NcaHwError, match="fault 1"):
-        check(scenario(3, 3, 2, fault))
+        check(scenario(3, 3, 2, fault), load_board("atmega328p"))
 
 
 def test_boards_of_families_that_have_no_wall_are_refused() -> None:

@@ -48,7 +48,7 @@ def test_the_shipped_image_equals_the_reference_within_all_the_ram_that_was_want
     assert proved.updates_compared == 300
     assert proved.frames_rejected > 0
     assert lizard[1].image.static_ram + proved.stack_bytes <= 256
-    assert proved.cycles_per_update < 110_000
+    assert proved.cycles_per_update < 85_000
 
 
 @pytest.mark.slow

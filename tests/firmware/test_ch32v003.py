@@ -47,7 +47,7 @@ def test_the_shipped_image_equals_the_reference(lizard: tuple[Genome, Build]) ->
     assert (proved.updates_compared, proved.whole_updates) == (1000, 20)
     assert proved.frames_rejected > 5
     assert proved.stack_bytes <= 160
-    assert proved.instructions_per_update < 110_000
+    assert proved.instructions_per_update < 56_000
 
 
 @pytest.mark.slow

@@ -21,9 +21,9 @@ def untouched(elf: bytes) -> bytes:
 class Platformio:
     """What PlatformIO is told of a family: its platform, a board of it, and how to compile."""
 
-    name: str = "raspberrypi"
-    board: str = "pico"
-    flags: tuple[str, ...] = ("-Os", "-std=c99", "-ffreestanding", "-fno-builtin")
+    name: str
+    board: str
+    flags: tuple[str, ...]
 
 
 def numbered(board: Board) -> dict[str, int | list[int]]:
@@ -50,7 +50,8 @@ class Family:
         seal: the last touch on an ELF, a checksum for example.
         stack: the worst case, bytes, bound from the image alone; None where only a watermark is known.
         containers: files for flashing, name to bytes, from the image. kernels: from fast to small.
-        rom: the compiler's word for what lies in flash, where flash has addresses of its own. platformio: its project around the sources.
+        rom: the compiler's word for what lies in flash, where flash has addresses of its own. platformio: its project around
+            the sources; None where PlatformIO has no platform for it.
     """
 
     name: str
@@ -67,4 +68,4 @@ class Family:
     second_opinion: Callable[[Path, tuple[str, ...], str], None] | None = None
     kernels: tuple[Kernel, ...] = ()
     rom: str = ""
-    platformio: Platformio = Platformio()
+    platformio: Platformio | None = None

@@ -9,7 +9,7 @@ from elftools.elf.elffile import ELFFile
 
 from nca_hw.firmware import toolchain
 from nca_hw.firmware.armv6m import stack_bound
-from nca_hw.firmware.families.base import Family, numbered
+from nca_hw.firmware.families.base import Family, Platformio, numbered
 from nca_hw.firmware.kernels.cortex_m0plus import CORTEX_M0PLUS
 from nca_hw.formats.boards import Board
 from nca_hw.formats.uf2 import to_uf2
@@ -49,4 +49,5 @@ RP2040 = Family(
     stack=lambda binary, symbols: stack_bound(binary, FLASH, symbols, "reset"),
     containers=lambda image: {"nca-hw.uf2": to_uf2(image, FLASH)},
     kernels=(CORTEX_M0PLUS,),
+    platformio=Platformio("raspberrypi", "pico", ("-Os", "-std=c99", "-ffreestanding", "-fno-builtin")),
 )  # fmt: skip
