@@ -14,7 +14,7 @@ REGIMES = ("grow", "persist", "regenerate")
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How a picture becomes weights. The defaults made the bundled genomes; docs/training.md tells what else was tried.
+    """How a picture becomes weights. docs/training.md tells what else was tried.
 
     Attributes:
         regime: "grow" always starts from the seed; "persist" goes on from grown grids too; "regenerate" also damages them. The article's

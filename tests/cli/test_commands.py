@@ -477,10 +477,15 @@ def test_a_genome_that_could_not_be_written_is_refused_before_it_is_trained(tmp_
 def test_a_resumed_run_that_is_stopped_again_names_a_command_that_goes_on(tmp_path: Path) -> None:
     Image.new("RGBA", (12, 12), (0, 200, 0, 255)).save(tmp_path / "square.png")
     words = [NCA_HW, "train", "square.png", "-o", "x.genome", "--size", "12x12", "--steps", "5000"]
+    checkpoint, seen = tmp_path / "x" / "losses.csv", 0
     for resume in ([], ["--resume"]):
         with subprocess.Popen([*words, *resume], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as training:
-            time.sleep(2)
+            while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == seen:  # until it has saved for the first time
+                assert training.poll() is None
+                time.sleep(0.05)
+            seen = checkpoint.stat().st_mtime_ns
             training.send_signal(signal.SIGINT)
             said = training.communicate(timeout=60)[1]
         assert training.returncode == 130, said
         assert said.count("--resume") == 1
+        seen = checkpoint.stat().st_mtime_ns
