@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tools import missing
 
 from nca_hw.emulate import engine_build
 from nca_hw.errors import ToolMissing
@@ -34,11 +35,11 @@ def measured() -> Path:
 def engine() -> None:
     """Tests of emulated AVR chips are skipped where libsimavr or the compiler for AVR is missing."""
     if shutil.which("avr-gcc") is None:
-        pytest.skip("avr-gcc is not installed")
+        missing("avr-gcc is not installed")
     try:
         engine_build.compiled()
     except ToolMissing as error:
-        pytest.skip(error.what)
+        missing(error.what)
 
 
 def _shared(folder: str, what: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tools import missing
 
 from nca_hw.emulate import engine_build
 from nca_hw.errors import ExitCode, NcaHwError, ToolMissing
@@ -25,11 +26,11 @@ def test_another_compiler_makes_another_library(engine: None, tmp_path: Path, mo
 
 def test_a_missing_library_is_told_with_the_line_that_installs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if engine_build.compiler() is None:
-        pytest.skip("there is no C compiler")
+        missing("there is no C compiler")
     monkeypatch.setattr(engine_build, "LIBRARY", "simavr-of-nobody")
-    with pytest.raises(ToolMissing, match="libsimavr") as missing:
+    with pytest.raises(ToolMissing, match="libsimavr") as told:
         engine_build.compiled(tmp_path)
-    assert engine_build.INSTALL in str(missing.value) and missing.value.exit_code is ExitCode.TOOL_MISSING
+    assert engine_build.INSTALL in str(told.value) and told.value.exit_code is ExitCode.TOOL_MISSING
     assert list(tmp_path.iterdir()) == []
 
 

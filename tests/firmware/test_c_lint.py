@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tools import missing
 
 from nca_hw.core.genome import load
 from nca_hw.firmware import render
@@ -49,7 +50,7 @@ def rendered(board: str, folder: Path) -> Path:
 def cppcheck(folder: Path) -> subprocess.CompletedProcess[str]:
     program = shutil.which("cppcheck")
     if program is None:
-        pytest.skip("cppcheck is not here: apt-get install --no-install-recommends cppcheck")
+        missing("cppcheck is not here: apt-get install --no-install-recommends cppcheck")
     command = [program, *CHECKS, *(f"--suppress={what}" for what in SUPPRESSED), "-I", ".", "."]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
@@ -73,7 +74,7 @@ def test_cppcheck_finds_an_index_out_of_bounds(tmp_path: Path) -> None:
 def test_what_no_chip_has_a_part_in_compiles_without_warnings(tmp_path: Path) -> None:
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
-        pytest.skip("there is no C compiler here")
+        missing("there is no C compiler here")
     command = [compiler, "-std=c99", "-ffreestanding", "-O2", *WARNINGS, "-c", *portable()]
     done = subprocess.run(command, cwd=rendered("native", tmp_path), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from genome_strategies import shipped_size_genome
+from tools import missing
 
 from nca_hw.core import reference
 from nca_hw.core.genome import Genome, Kernel, bundled, load
@@ -135,7 +136,7 @@ def test_an_update_of_the_grown_lizard_takes_at_most_37_500_cycles() -> None:
 def test_gnu_assembles_the_same_instructions(tmp_path: Path) -> None:
     """Linked to the same addresses by GNU's tools, both sections are the bytes of the image."""
     if shutil.which("arm-none-eabi-gcc") is None:
-        pytest.skip("arm-none-eabi-gcc is not installed")
+        missing("arm-none-eabi-gcc is not installed")
     genome = load("lizard")
     texts, _ = sources(genome, BOARD, CORTEX_M0PLUS)
     made = build(genome, BOARD)

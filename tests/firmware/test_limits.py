@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+from tools import missing
 
 from nca_hw.core.genome import bundled, load
 from nca_hw.emulate.emulators import EMULATORS
@@ -28,7 +29,7 @@ KERNELS = [kernel for family in FAMILIES.values() for kernel in family.kernels]
 
 def needs_its_compiler(board: str) -> None:
     if load_board(board).family == "atmega" and shutil.which("avr-gcc") is None:
-        pytest.skip("avr-gcc is not installed")
+        missing("avr-gcc is not installed")
 
 
 @pytest.mark.parametrize("board", TEN_KB)

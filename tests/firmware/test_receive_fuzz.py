@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tools import missing
 
 from nca_hw.core.genome import load
 from nca_hw.firmware import render
@@ -21,7 +22,7 @@ def compiled(folder: Path, changes: dict[str, tuple[str, str]] | None = None) ->
     """The harness around the rendered sources, some of them changed."""
     compiler = shutil.which("cc")
     if compiler is None:
-        pytest.skip("there is no C compiler here (cc)")
+        missing("there is no C compiler here (cc)")
     texts, sources = render.sources(load("lizard"), load_board("native"), None)
     core = [name for name in sources if name not in WITHIN]
     for name, (old, new) in (changes or {}).items():
@@ -32,7 +33,7 @@ def compiled(folder: Path, changes: dict[str, tuple[str, str]] | None = None) ->
     (folder / "receive.c").write_text(HARNESS.read_text())
     (folder / "empty.c").write_text("int main(void) { return 0; }\n")
     if subprocess.run([compiler, *SANITIZERS, "-o", "empty", "empty.c"], cwd=folder, capture_output=True, check=False).returncode:
-        pytest.skip("this compiler has no sanitizers")
+        missing("this compiler has no sanitizers")
     command = [compiler, "-std=gnu99", "-ffreestanding", "-O2", "-g", "-Wall", "-Wextra", *SANITIZERS, "-o", "receive", "receive.c", *core]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from tools import missing
 
 from nca_hw.core.genome import Genome, load
 from nca_hw.emulate.verify import verify
@@ -25,7 +26,7 @@ def board(request: pytest.FixtureRequest) -> Iterator[Board]:
     board = SECOND[request.param]
     compiler = COMPILERS.get(board.family)
     if compiler is not None and shutil.which(compiler) is None:
-        pytest.skip(f"{compiler} is not here: docs/firmware.md, A second opinion")
+        missing(f"{compiler} is not here: docs/firmware.md, A second opinion")
     yield board
 
 
