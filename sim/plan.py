@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nca_hw.core import frames
 from nca_hw.sim.clocks import MILLION, Clocks, draw_clocks, draw_waits
 from nca_hw.sim.faults import Operation, Planting, Power, Remembering, Slow
 from nca_hw.sim.overlap import untangle
@@ -65,14 +66,9 @@ class Plan:
         return self.scenario.latency + self.scenario.latency_jitter + (QUEUE + 1) * self.frame_ns
 
 
-def frame_bytes(channels: int) -> int:
-    """Bytes of a frame that carries so many codes. Source: docs/protocol.md."""
-    return channels + 5
-
-
 def frame_seconds(channels: int, baud: int) -> float:
     """Time that a frame takes on a link, ten bits a byte."""
-    return frame_bytes(channels) * 10 / baud
+    return frames.frame_bytes(channels) * 10 / baud
 
 
 def pace_of(slower: float) -> int:
@@ -97,7 +93,7 @@ def draw(scenario: Scenario, channels: int = 16) -> Plan:
         loss_limit=round(scenario.loss * TWO_32),
         loss_spread=round(scenario.loss_spread * 65536),
         frame_ns=round(frame_seconds(channels, scenario.baud) * 1e9) if scenario.baud else 0,
-        clean=_clean(scenario.bit_errors, 8 * frame_bytes(channels)) if scenario.bit_errors else np.zeros(0, np.uint64),
+        clean=_clean(scenario.bit_errors, 8 * frames.frame_bytes(channels)) if scenario.bit_errors else np.zeros(0, np.uint64),
         cut=_broken(scenario),
         operations=_operations(scenario),
     )

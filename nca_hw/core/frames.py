@@ -15,7 +15,13 @@ COMMAND_SEED = 0x20
 EDGE = 0x28
 KIND = 0xF8
 SPEC_VERSION = 1
+BAUD = 115_200  # of the service port, 8N1
 HASH_BITS = 84
+
+
+def frame_bytes(channels: int) -> int:
+    """Bytes of a frame that carries so many codes: start, head, codes, three of CRC."""
+    return channels + 5
 
 
 def encode(place: int, state: Codes) -> bytes:

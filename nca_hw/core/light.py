@@ -7,7 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nca_hw.core.genome import Genome
+from nca_hw.core.reference import Codes, val
+
 FULL_DUTY = 255  # of a colour of the LED
+LED_ORDER = (1, 0, 2)  # channels in the order of a WS2812: green, red, blue
+
+
+def led_channels(channels: int) -> list[int]:
+    """The channels of a state of so many that an LED is told, in its order; who has fewer than three shows the last one again."""
+    return [min(channel, channels - 1) for channel in LED_ORDER]
+
+
+def led_told(genome: Genome, states: Codes, brightness: int) -> NDArray[np.int64]:
+    """What the LEDs of cells with states [..., C] are told, in 1/255: green, red, blue, int64 [..., 3]."""
+    return led_duty(val(genome, states[..., led_channels(genome.channels)]), brightness)
 
 
 def led_duty(values: NDArray[Any] | int, brightness: int) -> NDArray[np.int64]:

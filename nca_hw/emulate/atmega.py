@@ -16,7 +16,7 @@ import numpy as np
 from nca_hw.core import frames, reference
 from nca_hw.core.ccore import CCell
 from nca_hw.core.genome import NEIGHBOURS, Genome
-from nca_hw.core.light import led_duty
+from nca_hw.core.light import led_told
 from nca_hw.core.reference import Codes
 from nca_hw.emulate import simavr
 from nca_hw.emulate.chip import EmulationError
@@ -29,7 +29,6 @@ from nca_hw.firmware.build import Build
 from nca_hw.firmware.image import CELL_SYMBOL
 from nca_hw.firmware.render import layout
 from nca_hw.sim.faults import Cut, Fault, Kill
-from nca_hw.sim.plan import frame_bytes
 from nca_hw.sim.regions import parse
 from nca_hw.sim.scenario import Scenario
 
@@ -172,7 +171,7 @@ def _array(genome: Genome, made: Build, chips: int, *, watched: bool = True) -> 
     edges, place = made.board.edges, layout(genome, made.kernel)
     wake = at[place.wake] if watched else 0
     firmware = Firmware(
-        made.image.binary, wake, (at[CELL_SYMBOL] & 0xFFFF) + place.state_at, genome.channels, frame_bytes(genome.channels), MCU,
+        made.image.binary, wake, (at[CELL_SYMBOL] & 0xFFFF) + place.state_at, genome.channels, frames.frame_bytes(genome.channels), MCU,
         made.board.chip.clock_hz,
     )  # fmt: skip
     wiring = Wiring((edges.north, edges.east, edges.south, edges.west), made.board.led.pin, made.board.seed.pin, strapped=False)
@@ -214,11 +213,10 @@ def _take(
 def _check(genome: Genome, made: Build, n: int, state: Codes, told: bytes, lights: list[tuple[int, ...]]) -> None:
     """The report of an update, and its light: green, red, blue."""
     if n < CHIPS:  # the first update of a chip: its self-test came before
-        told = told[frame_bytes(genome.channels) :]
+        told = told[frames.frame_bytes(genome.channels) :]
     reports = frames.decode_reports(told, genome.channels)
     if len(reports) != 1 or reports[0][0] != frames.REPORT_STATE or not np.array_equal(reports[0][1], state):
         raise EmulationError(f"update {n}: the service port tells {told.hex()}, not that the state is {state.tolist()}")
-    channels = [min(c, genome.channels - 1) for c in (1, 0, 2)]
-    wanted = tuple(led_duty(reference.val(genome, state[channels]), made.board.led.brightness).tolist())
+    wanted = tuple(led_told(genome, state, made.board.led.brightness).tolist())
     if lights != [wanted]:
         raise EmulationError(f"update {n}: the LED was told {lights}, expected {wanted}")

@@ -12,6 +12,7 @@ from typing import Any
 import unicorn
 from unicorn import riscv_const
 
+from nca_hw.core.frames import BAUD
 from nca_hw.emulate import ws2812
 from nca_hw.emulate.chip import EDGES, PAGE, Chip
 from nca_hw.emulate.rv32ec import InstructionMeter
@@ -23,7 +24,7 @@ RCC, ADC1, SPI1, USART1, IWDG, SYSTICK, ESIG = (
     0x40021000, 0x40012400, 0x40013000, 0x40013800, 0x40003000, 0xE000F000, 0x1FFFF7E8)  # fmt: skip
 PORTS = (0, 2, 3)  # A, C, D
 PAGES = sorted({address & -PAGE for address in (RCC, *(GPIO + PORT * port for port in PORTS), ADC1, SPI1, USART1, IWDG, SYSTICK, ESIG)})
-HSI_HZ, BAUD, TICKS_US = 24_000_000, 115_200, 3
+HSI_HZ, TICKS_US = 24_000_000, 3
 LOW = 6  # mode of a pin that is an output, open drain: reference manual, chapter 7
 CLOCKED = 1 << 2 | 1 << 4 | 1 << 5 | 1 << 9 | 1 << 12 | 1 << 14  # ports, ADC1, SPI1, USART1
 UNIQUE = 0x5A17C3E9

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from nca_hw.core.frames import BAUD
 from nca_hw.emulate.armv6m import CortexM0Plus
 from nca_hw.emulate.chip import EmulationError
 from nca_hw.firmware.families.rp2040 import BOOT2, FLASH, boot_crc
@@ -18,7 +19,6 @@ RAM, RAM_BYTES = 0x20000000, 0x42000
 STACK_TOP = RAM + 0x40000
 BOOT2_RUNS_AT = 0x20041F00  # RP2040 datasheet, section 2.8.1.3: the second stage is copied to SRAM5
 CRYSTAL_HZ = 12_000_000
-BAUD = 115_200
 
 SSI, RESETS, CLOCKS, XOSC, PADS_BANK0 = 0x18000000, 0x4000C000, 0x40008000, 0x40024000, 0x4001C000
 IO_BANK0, SPI0, UART0, SIO, WATCHDOG = 0x40014000, 0x4003C000, 0x40034000, 0xD0000000, 0x40058000

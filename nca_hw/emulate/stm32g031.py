@@ -11,13 +11,13 @@ from typing import Any
 
 from unicorn import arm_const
 
+from nca_hw.core.frames import BAUD
 from nca_hw.emulate.armv6m import CortexM0Plus
 from nca_hw.firmware.families.stm32g031 import FLASH
 from nca_hw.formats.boards import Board
 
 RAM, RAM_BYTES = 0x20000000, 8192
 CLOCK_HZ = 16_000_000
-BAUD = 115_200
 
 RCC, GPIO, TIM2, TIM16, SPI1, USART2, IWDG = 0x40021000, 0x50000000, 0x40000000, 0x40014400, 0x40013000, 0x40004400, 0x40003000
 GPIOA, GPIOB = GPIO, GPIO + 0x400

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nca_hw.core import frames, reference
+from nca_hw.core import frames
 from nca_hw.core.genome import Genome
-from nca_hw.core.light import led_duty
+from nca_hw.core.light import led_told
 from nca_hw.core.reference import Codes
 from nca_hw.emulate.chip import EDGES, Chip, EmulationError
 from nca_hw.emulate.emulators import emulated
@@ -75,8 +75,7 @@ class Replay:
     def lights(self, genome: Genome, board: Board) -> NDArray[np.int64]:
         """What the chain of LEDs is told: green, red and blue of each, in its order."""
         shown = self.states[1:-1, 1:-1].reshape(board.tile.cells, -1)[board.chain()]
-        colours = shown[:, [min(c, genome.channels - 1) for c in (1, 0, 2)]]
-        return led_duty(reference.val(genome, colours), board.led.brightness).ravel()
+        return led_told(genome, shown, board.led.brightness).ravel()
 
 
 @dataclass

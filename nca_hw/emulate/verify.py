@@ -15,7 +15,7 @@ import numpy as np
 from nca_hw.core import frames, reference
 from nca_hw.core.ccore import CCell
 from nca_hw.core.genome import NEIGHBOURS, Genome
-from nca_hw.core.light import led_duty
+from nca_hw.core.light import led_told
 from nca_hw.core.reference import Codes
 from nca_hw.emulate.array import FirmwareRule
 from nca_hw.emulate.chip import EDGES, Chip, EmulationError, Meter
@@ -140,7 +140,7 @@ def _whole(
     chip.step = TIME_STEP_US
     state_at = next(s.address for s in made.image.symbols if s.name == CELL_SYMBOL) + layout(genome, made.kernel).state_at
     own, neighbours = np.zeros(genome.channels, np.int8), np.zeros((NEIGHBOURS, genome.channels), np.int8)
-    frame_bytes = len(frames.encode(0, own))
+    frame_bytes = frames.frame_bytes(genome.channels)
     taken: list[tuple[int, bytes]] = []
     chip.ends = [WireEnd(edge, frame_bytes, lambda edge, data: taken.append((edge, data))) for edge in range(EDGES)]
     light: list[int] = []
@@ -240,8 +240,7 @@ def _metered(genome: Genome, made: Build) -> tuple[Meter, Meter]:
 
 def _check_lights(genome: Genome, made: Build, chip: Chip, log: _Log) -> None:
     """What the LED was told after every update, green, red, blue: squared brightness, capped. Source: docs/firmware.md."""
-    channels = [min(c, genome.channels - 1) for c in (1, 0, 2)]
-    wanted = led_duty(reference.val(genome, np.array(log.sent)[:, channels]), made.board.led.brightness)
+    wanted = led_told(genome, np.array(log.sent), made.board.led.brightness)
     for update, (light, colours) in enumerate(zip(log.lights, wanted, strict=True)):
         told = chip.light(light)
         if told != colours.tolist():

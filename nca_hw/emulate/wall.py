@@ -32,7 +32,6 @@ from nca_hw.sim import metrics
 from nca_hw.sim.clocks import TICK, draw_clocks
 from nca_hw.sim.faults import Cut, Memory, Operation
 from nca_hw.sim.grid import EDGE_LINK
-from nca_hw.sim.plan import frame_bytes
 from nca_hw.sim.recording import Recording
 from nca_hw.sim.rules import IntegerRule
 from nca_hw.sim.run import Result
@@ -167,9 +166,8 @@ class Wall:
         self.recording = Recording()
         place = layout(genome, made.kernel)
         firmware = Firmware(
-            made.image.binary, at[place.wake], (at[CELL_SYMBOL] & 0xFFFF) + place.state_at, genome.channels, frame_bytes(genome.channels),
-            chip.mcu,
-            board.chip.clock_hz, reads_itself=True,
+            made.image.binary, at[place.wake], (at[CELL_SYMBOL] & 0xFFFF) + place.state_at, genome.channels,
+            frames.frame_bytes(genome.channels), chip.mcu, board.chip.clock_hz, reads_itself=True,
         )  # fmt: skip
         wiring = Wiring((edges.north, edges.east, edges.south, edges.west), board.led.pin, board.seed.pin, strapped=chip.strapped)
         clocks = draw_clocks(scenario.seed, grid.chip_of, scenario.rate_spread, scenario.oscillator, scenario.traces)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nca_hw.core import frames, reference
 from nca_hw.core.genome import NEIGHBOURS, Genome
-from nca_hw.core.light import led_duty
+from nca_hw.core.light import led_told
 from nca_hw.core.reference import Codes, E, W
 from nca_hw.sim.grid import OFFSETS, Grid
 
@@ -76,7 +76,6 @@ class Replay:
         self.heard: Codes = np.zeros((self.grid.cells, NEIGHBOURS, self.genome.channels), np.int8)
         self._pending: dict[int, _Update] = {}
         self._under_way: dict[tuple[int, int], NDArray[np.int8]] = {}  # receiver and edge: what the sender can tell, own, E, W
-        self._lights = [min(channel, self.genome.channels - 1) for channel in (1, 0, 2)]  # green, red, blue
 
     def power_off(self, cell: int) -> None:
         """A cell forgets all, and what was under way to or from it gets lost."""
@@ -186,7 +185,7 @@ class Replay:
         return (row + down - here[0], column + right - here[1]) == OFFSETS[place]
 
     def _compare_light(self, time_ns: int, cell: int, colours: tuple[int, ...]) -> None:
-        duty = led_duty(reference.val(self.genome, self.states[cell, self._lights]), self.brightness)
+        duty = led_told(self.genome, self.states[cell], self.brightness)
         self.compared.lights += 1
         if tuple(duty.tolist()) != colours:
             self._note(Difference("light", time_ns, cell, tuple(duty.tolist()), colours))

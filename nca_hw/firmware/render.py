@@ -13,6 +13,7 @@ import numpy as np
 from nca_hw import __version__
 from nca_hw.core import frames
 from nca_hw.core.genome import Genome
+from nca_hw.core.light import led_channels
 from nca_hw.core.reference import SEED_QUIET
 from nca_hw.core.taps import Kernel as Taps
 from nca_hw.firmware.families import family
@@ -84,7 +85,7 @@ def sources(genome: Genome, board: Board, kernel: Kernel | None) -> tuple[dict[s
         interval=round(board.interval_us * chips.ticks_per_second / 1e6),
         brightness=board.led.brightness, seed=genome.seed.tolist(),
         about=frames.about(genome.cell_hash, genome.channels),
-        lights=[min(channel, genome.channels - 1) for channel in (1, 0, 2)],  # a WS2812 wants green, red, blue
+        lights=led_channels(genome.channels),
         state_in_perception=state_in_perception(genome), kernel_header=kernel.header if kernel else None, links=bool(links),
         rom=chips.rom,
     )  # fmt: skip

@@ -21,7 +21,7 @@ FRAMES_MAX = 160
 SHEET_MAX = 18
 CAPTION = "u: mean updates of a cell.   off: cells without power."
 RUN = "run.json"
-BAUD = 115_200  # that of the boards
+BAUD = 115_200  # at which a link's load is told where the scenario has no speed of links
 
 
 def summary(result: Result, baud: int = BAUD) -> dict[str, Any]:
