@@ -1,6 +1,6 @@
-/* Hostile bytes and hostile wires against the receive path of the rendered main.c, link.c and wire.c, for AddressSanitizer and UBSan.
- *
- *     receive STRINGS SESSIONS SEED
+/* Hostile bytes and hostile wires against the receive path of the rendered main.c, link.c and wire.c, for AddressSanitizer and UBSan. What is
+ * hostile is drawn: by drawn.c from a generator, by guided_strings.c and guided_peers.c
+ * by libFuzzer, which keeps what reaches further.
  *
  * Whether a frame is sound is decided here, from docs/protocol.md, bit by bit and not as link.c does it: without one nothing of the cell may change but
  * the scratch of an unfinished frame; with one exactly what it says.
@@ -18,9 +18,17 @@
 #define LONGEST 64
 
 static uint64_t random_state;
+static const uint8_t *given; /* draws that are given: four bytes each */
+static size_t given_count;
 
 static uint32_t draw(void)
 {
+    if (given_count >= 4) {
+        const uint32_t drawn = (uint32_t)given[0] | (uint32_t)given[1] << 8 | (uint32_t)given[2] << 16 | (uint32_t)given[3] << 24;
+        given += 4;
+        given_count -= 4;
+        return drawn;
+    }
     random_state ^= random_state << 13;
     random_state ^= random_state >> 7;
     random_state ^= random_state << 17;
@@ -35,7 +43,7 @@ static uint32_t below(uint32_t n)
 static void fail(const char *told)
 {
     fprintf(stderr, "%s\n", told);
-    exit(1);
+    abort();
 }
 
 /* what is sound */
@@ -73,20 +81,25 @@ static int is_sound(const uint8_t *bytes, int count)
 
 /* what is said */
 
+static void seal(uint8_t *frame)
+{
+    const uint32_t crc = remainder_of(frame + 1, BODY);
+
+    frame[0] = 0x80;
+    frame[1 + BODY] = crc % 128;
+    frame[2 + BODY] = crc / 128 % 128;
+    frame[3 + BODY] = (uint8_t)(crc / 128 / 128);
+}
+
 static int make(uint8_t *frame)
 {
     static const uint8_t heads[] = { 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x20, 0x21, 0x28, 0x90, 0xf0, 0x01 };
-    uint32_t crc;
 
-    frame[0] = 0x80;
     frame[1] = heads[below(sizeof heads)];
     for (int c = 0; c < NCA_CHANNELS(GENOME); c++) {
         frame[2 + c] = (uint8_t)draw(); /* a start too, sometimes: not sound, for all its CRC */
     }
-    crc = remainder_of(frame + 1, BODY);
-    frame[1 + BODY] = crc % 128;
-    frame[2 + BODY] = crc / 128 % 128;
-    frame[3 + BODY] = (uint8_t)(crc / 128 / 128);
+    seal(frame);
     return SIZE;
 }
 
@@ -154,7 +167,7 @@ static int16_t hear(int16_t byte)
     return said_at < said_count ? said[said_at++] : NCA_LINK_NOTHING;
 }
 
-static void one_string(void)
+static void take_what_is_said(void)
 {
     struct {
         uint8_t before[16];
@@ -164,7 +177,6 @@ static void one_string(void)
     uint8_t head;
 
     memset(&guarded, 0x5a, sizeof guarded);
-    said_count = string(said);
     said_at = 0;
     head = nca_link_frame(GENOME, 0, guarded.codes, hear);
     for (int i = 0; i < 16; i++) {
@@ -441,21 +453,5 @@ void board_report(uint8_t byte)
 
 uint16_t board_image_crc(void)
 {
-    return 0;
-}
-
-int main(int count, char **words)
-{
-    if (count != 4) {
-        fail("receive STRINGS SESSIONS SEED");
-    }
-    random_state = strtoull(words[3], 0, 10) * 0x9e3779b97f4a7c15u | 1u;
-    for (long i = strtol(words[1], 0, 10); i > 0; i--) {
-        one_string();
-    }
-    for (long i = strtol(words[2], 0, 10); i > 0; i--) {
-        one_session();
-    }
-    stuck_wires();
     return 0;
 }
