@@ -1,8 +1,8 @@
 """The grid of cells, the chips they live on, and the wires between chips.
 
 A chip holds a tile of cells. Cells of one chip read each other's states in its memory; between chips, states travel in frames over links:
-one link to each of eight neighbouring chips, or one over each edge, where the eastern and western link also carry what a corner
-cell has heard from the north and the south (so that diagonals arrive, relayed).
+one link to each of eight neighbouring chips, or one over each edge, where the northern and southern link also carry what a corner
+cell has heard from the east and the west (so that diagonals arrive, relayed). Source: docs/protocol.md.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ OFFSETS = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
 INSIDE = 8  # in place of a frame's number: read in the chip's own memory
 OWN = 255  # a frame that carries the sender's own state
 
-# Frames of four-edge wiring: the link each takes, and whose state it carries (the sender's own, or what it has heard from N or S).
-EDGE_LINK = (N, E, E, E, S, W, W, W)
-EDGE_CARRIES = (OWN, N, OWN, S, OWN, S, OWN, N)
+# Frames of four-edge wiring: the link each takes, and whose state it carries (the sender's own, or what it has heard from E or W).
+EDGE_LINK = (N, N, E, S, S, S, W, N)
+EDGE_CARRIES = (OWN, E, OWN, E, OWN, W, OWN, W)
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,9 @@ class Grid:
         link = OFFSETS.index((-crossed[0], -crossed[1]))  # of the sender
         if self.wiring == "eight" or link % 2 == 0:
             return neighbour, link
-        relay = self.neighbour(cell, E if OFFSETS[direction][1] > 0 else W)
+        relay = self.neighbour(cell, N if OFFSETS[direction][0] < 0 else S)
         assert relay is not None
-        return relay, {NE: NW, SE: SW, SW: SE, NW: NE}[direction]  # the relay's frame to the other side that carries N or S
+        return relay, {NE: SE, SE: NE, SW: NW, NW: SW}[direction]  # the relay's frame to the other side that carries E or W
 
     def carries(self, frame: int) -> int:
         """Whose state a frame carries."""
@@ -131,7 +131,7 @@ class Grid:
 
     def place(self, frame: int) -> int:
         """Where its receiver sees the owner of the state that a frame carries: the place in the frame's second byte."""
-        return (frame + 4) % 8 if self.wiring == "eight" or frame % 2 == 0 else 8 - frame
+        return (frame + 4) % 8 if self.wiring == "eight" or frame % 2 == 0 else (12 - frame) % 8
 
     def _heard_by(self, cell: int) -> list[tuple[int, int, int]]:
         """Everybody who hears from a cell: (receiver, slot, frame)."""

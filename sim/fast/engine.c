@@ -223,9 +223,9 @@ static void take(nca_engine *e, uint32_t receiver, uint32_t slot, uint32_t from,
     int64_t told_at = e->sent[at].sent_at;
 
     if (wire->carries != NCA_OWN) {
-        const uint32_t south = wire->carries == 4;
-        code = e->passed[at].code[south];
-        told_at = e->passed[at].told_at[south];
+        const uint32_t west = wire->carries == NCA_WEST;
+        code = e->passed[at].code[west];
+        told_at = e->passed[at].told_at[west];
     }
     if (wire->frame != NCA_INSIDE && (e->sent[at].way.lost_altered[1] >> wire->frame & 1) != 0) {
         code = altered_code(e, from, sent, wire->frame);
@@ -432,7 +432,7 @@ static void transmit_frames(nca_engine *e, uint32_t cell, uint64_t at, int64_t n
 
     if (e->passed != NULL) {
         for (uint32_t n = 0; n < 2; n++) {
-            const uint64_t slot = (uint64_t)cell * 8 + 4 * n;
+            const uint64_t slot = (uint64_t)cell * 8 + (n == 0 ? NCA_EAST : NCA_WEST);
             e->passed[at].told_at[n] = e->heard_at[slot];
             memcpy(e->passed[at].code[n], e->inboxes + slot * NCA_CHANNELS_MAX, NCA_CHANNELS_MAX);
         }
@@ -469,7 +469,7 @@ static void transmit_frames(nca_engine *e, uint32_t cell, uint64_t at, int64_t n
         } else if (e->clean != NULL) {
             int8_t code[NCA_CHANNELS_MAX];
             const uint8_t carries = e->carries[frame];
-            memcpy(code, carries == NCA_OWN ? e->sent[at].code : e->passed[at].code[carries == 4], sizeof code);
+            memcpy(code, carries == NCA_OWN ? e->sent[at].code : e->passed[at].code[carries == NCA_WEST], sizeof code);
             const int flipped = flip(e, number, frame, code);
             e->messages_corrupted += flipped != 0;
             e->messages_undetected += flipped == 2;

@@ -15,6 +15,8 @@
 #define NCA_BATCH_MAX 4096u
 #define NCA_LISTENERS 12u /* of one cell at most */
 #define NCA_INSIDE 8u     /* in place of a frame's number: read in the chip's own memory */
+#define NCA_EAST 2u       /* places of neighbours, clockwise from the north */
+#define NCA_WEST 6u
 #define NCA_OWN 255u      /* a frame that carries the sender's own state */
 #define NCA_STUCK 1u
 #define NCA_BABBLING 2u
@@ -54,7 +56,7 @@ typedef struct {
 
 typedef struct { /* what a frame passed on */
     int64_t told_at[2];
-    int8_t code[2][NCA_CHANNELS_MAX]; /* of the northern and the southern neighbour */
+    int8_t code[2][NCA_CHANNELS_MAX]; /* of the eastern and the western neighbour */
 } nca_passed;
 
 typedef struct { /* a frame whose flipped bits the CRC did not notice */

@@ -13,7 +13,7 @@ from small_arrays import CHANNELS, RESTLESS, STILL, UNIT, CountingRule, seedless
 
 from nca_hw.core import reference
 from nca_hw.sim.faults import Stuck
-from nca_hw.sim.grid import Wiring
+from nca_hw.sim.grid import Grid, Wiring
 from nca_hw.sim.metrics import information_age
 from nca_hw.sim.plan import QUEUE
 from nca_hw.sim.regions import parse
@@ -237,9 +237,9 @@ def test_a_broken_link_between_chips_fails_all_cells_at_that_edge() -> None:
     eastern = heard[:, :, :5, 2, reference.E]  # what the eastern cells of a chip hear from the next chip: [rows, cells, chips]
     assert (eastern == eastern[:, :1]).all()
     assert 0 < eastern.mean() < 1
-    relayed = heard[:5, 2, :5, 2, reference.SE]  # over the same links
+    relayed = heard[:5, 2, :5, 2, reference.SE]  # over the southern links
     assert relayed.any()
-    assert not (relayed & ~eastern[:5, 2]).any()
+    assert not (relayed & ~heard[:5, 2, :5, 2, reference.S]).any()
 
 
 # Wiring.
@@ -304,6 +304,15 @@ def test_cells_of_a_chip_know_each_other_at_once_whatever_the_latency(wiring: Wi
     assert alone.states[-1][..., 1].all()
     assert alone.counters.messages_sent == 0
     assert alone.counters.age / alone.counters.heard < UNIT
+
+
+def test_edges_carry_the_frames_that_the_protocol_says() -> None:
+    """docs/protocol.md: by edge, the places where the receiver sees whose state it is told."""
+    grid = Grid(3, 3, wiring="edges")
+    told: dict[int, set[int]] = {}
+    for frame in grid.frames(4):
+        told.setdefault(frame.link, set()).add(grid.place(frame.number))
+    assert told == {reference.N: {3, 4, 5}, reference.E: {6}, reference.S: {7, 0, 1}, reference.W: {2}}
 
 
 # How old what is heard is.
