@@ -243,6 +243,11 @@ def test_an_output_on_a_full_disk_is_one_message(tmp_path: Path, genome: Path) -
     assert (done.returncode, done.stderr) == (2, "error: the output can't be written (No space left on device)\n")
 
 
+def test_the_package_is_the_command_too(tmp_path: Path) -> None:
+    module = subprocess.run([sys.executable, "-m", "nca_hw", "genomes"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert module.stdout == run("genomes", cwd=tmp_path).stdout
+
+
 def test_a_report_folder_holds_one_run_and_all_that_it_was_made_from(tmp_path: Path, genome: Path) -> None:
     words = ["--report", "r", "--loss", "20%", "--fault", "slow 3 at=2u factor=3"]
     run("simulate", genome, *QUICK, *words, "--record", "--movie", "gif", cwd=tmp_path)
