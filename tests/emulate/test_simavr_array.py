@@ -40,6 +40,14 @@ def test_frames_are_read_off_the_wires(firmware: Compile) -> None:
     assert set(frames["cycles"]) == {32}
 
 
+def test_frames_are_read_off_the_wires_when_an_answer_crosses_who_lets_go(firmware: Compile) -> None:
+    """The taker consents a moment after the asker has let go, before it can see that: the chips understand each other."""
+    events = pair(firmware("cross", frame_bytes=4)).run(60 * MILLISECOND)
+    assert text(events, 1) == TOLD
+    frames = of_kind(events, simavr.FRAME, simavr.FRAME_BROKEN)
+    assert b"".join(bytes(frame["data"][:4]) for frame in frames) == TOLD
+
+
 def test_a_cut_wire_stops_the_talk_and_a_mended_one_lets_it_go_on(firmware: Compile) -> None:
     array = pair(firmware("talk", frame_bytes=4))
     before = text(array.run(2 * MILLISECOND), 1)

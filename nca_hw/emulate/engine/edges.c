@@ -1,4 +1,5 @@
-/* What goes over an edge, read off its wires (docs/protocol.md): who lets go first of two pulled wires has given that wire's bit. */
+/* What goes over an edge, read off its wires (docs/protocol.md): who lets go first of two pulled wires has given that wire's bit.
+ * An answer may cross: who lets go a moment before the other end pulls, which cannot see that yet, has been answered as well. */
 #include "engine.h"
 
 /* A receiver gives up a frame after many looks; whoever resumes later than this begins a new one. */
@@ -29,37 +30,53 @@ static void frame_ends(nca_array *a, uint32_t number, uint32_t direction, edge *
     memcpy(event->data, e->data, sizeof e->data);
 }
 
+/* An end has let go of a wire that the other end has answered, or was about to: the asking, or a bit. */
+static void answered(nca_array *a, uint32_t number, uint32_t direction, edge *e, uint8_t end, uint8_t wire, uint64_t time)
+{
+    if (e->busy && (e->sender != end || time - e->last > FRAME_GAP)) {
+        frame_ends(a, number, direction, e, time);
+    }
+    if (!e->busy) { /* the asking */
+        e->busy = 1;
+        e->sender = end;
+        e->bits = 0;
+        memset(e->data, 0, sizeof e->data);
+    } else {
+        if (e->bits == 0) {
+            tell_taker(a, NCA_FRAME_BEGINS, number, direction, e, time);
+        }
+        e->data[e->bits / 8] |= (uint8_t)((wire >> 1) << (e->bits % 8));
+        e->bits++;
+        if (e->bits == 8u * a->config.frame_bytes) {
+            frame_ends(a, number, direction, e, time);
+        }
+    }
+    e->last = time;
+}
+
 static void edge_changes(nca_array *a, uint32_t number, uint32_t direction, uint8_t end, uint8_t pulls, uint64_t time)
 {
     edge *e = &a->edges[2 * number + direction - 1];
     const uint8_t before = e->pulls[end];
-    const uint8_t mine = before & (uint8_t)~pulls;
+    const uint8_t mine = before & (uint8_t)~pulls, new = pulls & (uint8_t)~before;
     const uint8_t alone = e->pulls[end ^ 1] == 0;
     e->pulls[end] = pulls;
+    if (e->gave_up != 0) { /* the other wire of an end's that lets go alone */
+        const uint8_t wire = e->gave_up;
+        e->gave_up = 0;
+        if (end != e->who_gave_up && new == (wire ^ 3u) && time - e->gave_up_at < a->config.delay) {
+            answered(a, number, direction, e, end ^ 1, wire, e->gave_up_at); /* before it could see that */
+        } else if (e->busy && e->sender == e->who_gave_up) {
+            frame_ends(a, number, direction, e, time); /* nobody answered */
+        }
+    }
     if (e->both && mine) {
-        const uint8_t bit = mine >> 1;
         e->both = 0;
-        if (e->busy && (e->sender != end || time - e->last > FRAME_GAP)) {
-            frame_ends(a, number, direction, e, time);
-        }
-        if (!e->busy) { /* the asking */
-            e->busy = 1;
-            e->sender = end;
-            e->bits = 0;
-            memset(e->data, 0, sizeof e->data);
-        } else {
-            if (e->bits == 0) {
-                tell_taker(a, NCA_FRAME_BEGINS, number, direction, e, time);
-            }
-            e->data[e->bits / 8] |= (uint8_t)(bit << (e->bits % 8));
-            e->bits++;
-            if (e->bits == 8u * a->config.frame_bytes) {
-                frame_ends(a, number, direction, e, time);
-            }
-        }
-        e->last = time;
-    } else if (mine && alone && e->busy && e->sender == end) {
-        frame_ends(a, number, direction, e, time); /* nobody answered */
+        answered(a, number, direction, e, end, mine, time);
+    } else if ((mine == 1 || mine == 2) && alone) {
+        e->gave_up = mine;
+        e->who_gave_up = end;
+        e->gave_up_at = time;
     }
     if ((e->pulls[0] | e->pulls[1]) == 3 && e->pulls[0] != 0 && e->pulls[1] != 0 && (e->pulls[0] & e->pulls[1]) == 0) {
         e->both = 1;
@@ -110,6 +127,7 @@ void nca_edges_end(nca_array *a, uint32_t number, uint64_t time)
         const uint32_t as = direction == 1 || direction == 2 ? direction : direction ^ 2u;
         frame_ends(a, owner, as, &a->edges[2 * owner + as - 1], time);
         a->edges[2 * owner + as - 1].both = 0;
+        a->edges[2 * owner + as - 1].gave_up = 0;
     }
 }
 
