@@ -12,7 +12,7 @@ from nca_hw.cli import common
 @click.command(cls=common.Command, short_help="Firmware for a board: ELF, BIN, UF2, map, sizes against the budgets.")
 @common.genome_argument
 @click.option("--board", default="rp2040", show_default=True, help="Name of a board (see 'nca-hw boards'), or a board file of your own.")
-@click.option("-o", "--output", type=common.FILE, help="Folder to write.  [default: out/GENOME-BOARD]")
+@click.option("-o", "--output", type=common.FILE, help="Folder to write.  [default: build/BOARD]")
 @common.toolchain_option
 @common.json_option
 def command(genome: str, board: str, output: Path | None, toolchain: str, as_json: bool) -> None:
@@ -22,11 +22,12 @@ def command(genome: str, board: str, output: Path | None, toolchain: str, as_jso
 
     target = load_board(board)
     made = build(common.load_genome(genome), target, toolchain)
-    folder = output or Path("out") / f"{Path(genome).stem}-{target.name}"
+    folder = output or Path("build") / target.name
     paths = write(made, folder)
     sizes = made.sizes()
     for warning in made.warnings:
         common.say(f"warning: {warning}; it is not what ships")
+    images = ", ".join(name for name in made.files if name.startswith("nca-hw."))
     if as_json:
         common.emit("build", {**sizes, "files": [str(path) for path in paths]})
         return
@@ -38,6 +39,6 @@ def command(genome: str, board: str, output: Path | None, toolchain: str, as_jso
         ("static RAM", f"{sizes['static_ram_bytes']:6,d} B"),
         ("worst-case stack", f"{sizes['stack_bytes']:6,d} B" if sizes["stack_bytes"] is not None else "not bound by the image alone"),
         ("image", sizes["image_sha256"]),
-        ("written", f"{folder}/ ({', '.join(name for name in made.files if '/' not in name)}, platformio/)"),
+        ("written", f"{folder}/ ({images}, and around them a PlatformIO project: README.md)"),
     ]
     common.table(rows)

@@ -55,11 +55,18 @@ def _simavr() -> str | None:
     return f"compiles and loads ({engine_build.cache_folder()})"
 
 
+def _platformio() -> str | None:
+    """With the SCons that a built project gives it, so that it asks no registry."""
+    versions = [_package(name)() for name in ("platformio", "SCons")]
+    return f"{versions[0]}, SCons {versions[1]}" if all(versions) else None
+
+
 REINSTALL = "pip install --force-reinstall nca-hw"
 CHECKS: list[tuple[str, str, Callable[[], str | None], str, bool]] = [
     ("C core", "simulate, verify", _core, REINSTALL, False),
     ("simpy", "simulate", _package("simpy"), "pip install simpy", False),
     ("ziglang", "build (the compiler)", _package("ziglang"), "pip install ziglang==0.17.1", False),
+    ("PlatformIO", "pio run, in a built folder", _platformio, "pip install platformio==6.2.0 scons==4.11.1", False),
     ("unicorn", "verify (the emulated CPU)", _package("unicorn"), "pip install unicorn", False),
     ("libsimavr", "emulate (AVR chips)", _simavr, "apt-get install libsimavr-dev libelf-dev", True),
     ("torch", "train (on a GPU)", _package("torch"), "pip install 'nca-hw[train]'", True),

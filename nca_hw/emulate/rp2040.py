@@ -12,8 +12,9 @@ from typing import Any
 from nca_hw.core.frames import BAUD
 from nca_hw.emulate.armv6m import CortexM0Plus
 from nca_hw.emulate.chip import EmulationError
-from nca_hw.firmware.families.rp2040 import BOOT2, FLASH, boot_crc
+from nca_hw.firmware.families.rp2040 import FLASH
 from nca_hw.formats.boards import Board
+from nca_hw.formats.boot2 import BOOT2, boot_crc
 
 RAM, RAM_BYTES = 0x20000000, 0x42000
 STACK_TOP = RAM + 0x40000

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import bisect
 import struct
+from typing import TYPE_CHECKING
 
-from nca_hw.firmware.image import Symbol
+if TYPE_CHECKING:
+    from nca_hw.firmware.image import Symbol
 
 
 def stack_bound(binary: bytes, flash: int, symbols: list[Symbol], entry: str) -> int:

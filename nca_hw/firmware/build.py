@@ -10,7 +10,7 @@ from typing import Any
 
 from nca_hw.core.genome import Genome
 from nca_hw.errors import LimitMissed, NcaHwError
-from nca_hw.firmware import render
+from nca_hw.firmware import budget, project, render
 from nca_hw.firmware.families import family
 from nca_hw.firmware.image import Image, read_image
 from nca_hw.firmware.kernels import Kernel, able
@@ -81,6 +81,7 @@ def build(genome: Genome, board: Board, toolchain: str = PINNED) -> Build:
     compile_and_link = chips.compile_and_link if toolchain == PINNED else chips.second_opinion
     if compile_and_link is None:
         raise NcaHwError(f"the family {chips.name!r} has one compiler only", cure="Leave --toolchain out.")
+    limits = project.limits(board)
     refused: list[tuple[int, str]] = []  # bytes of ROM over the budget, and what to say
     for kernel in able(genome, chips.kernels):
         texts, compiled = render.sources(genome, board, kernel)
@@ -90,11 +91,7 @@ def build(genome: Genome, board: Board, toolchain: str = PINNED) -> Build:
             compile_and_link(Path(folder), compiled, f"{NAME}.elf")
             image = read_image(chips.seal((Path(folder) / f"{NAME}.elf").read_bytes()), chips.flash)
         stack = chips.stack(image.binary, image.symbols) if chips.stack else None
-        rom = _over("ROM", len(image.binary), board.budget.rom)
-        memory = [
-            *_over("cell RAM", image.cell_ram, board.budget.cell_ram), *_over("flash", len(image.binary), board.memory.flash),
-            *_over("static RAM and stack", image.static_ram + (stack or 0), board.memory.ram),
-        ]  # fmt: skip
+        rom, memory = budget.over_rom(image, limits), budget.over_memory(image, stack, limits)
         over = memory if toolchain == GCC else [*rom, *memory]
         if not over:
             break
@@ -111,8 +108,7 @@ def build(genome: Genome, board: Board, toolchain: str = PINNED) -> Build:
         **chips.containers(image.binary),
         f"{NAME}.map": _map(image).encode(),
         "size.json": render.size_json(made.sizes()).encode(),
-        **{f"platformio/src/{name}": text.encode() for name, text in texts.items() if name in compiled or not name.endswith((".c", ".S"))},
-        **{f"platformio/{name}": text.encode() for name, text in render.project(board).items()},
+        **project.files(project.Made(genome, board, texts, compiled, compile_and_link, image.binary, made.sizes())),
     }
     return replace(made, files=files)
 
@@ -142,10 +138,6 @@ def _cure(genome: Genome, excess: int) -> str:
         return "Take a board with more room, or raise the budget in a board file of your own."
     narrow = f"nca-hw train PICTURE --from GENOME --hidden {narrower}"
     return f"Make the cell narrower: {narrow}. Or raise the budget in a board file of your own."
-
-
-def _over(what: str, used: int, limit: int) -> list[str]:
-    return [f"{what} {used} B, {used - limit} B over the budget of {limit} B"] if used > limit else []
 
 
 def _map(image: Image) -> str:

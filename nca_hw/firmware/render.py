@@ -51,28 +51,17 @@ def sources(genome: Genome, board: Board, kernel: Kernel | None) -> tuple[dict[s
     Args:
         kernel: one that supports the genome, or None for the C core.
     """
-    import jinja2
-
-    folder = Path(str(resources.files("nca_hw.firmware_templates")))
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    folder = _folder()
 
     def render(name: str, **holes: Any) -> str:
-        return environment.get_template(name).render(version=__version__, hash=genome.cell_hash, board=board.name, **holes)
+        return text(name, genome, board, **holes)
 
     chips = family(board.family)
     texts = {name: (folder / "core" / name).read_text() for name in CORE}
-    tables = _tables(genome)
-    texts["genome.h"] = render(
-        "genome.h.j2", seed_quiet=SEED_QUIET, channels=genome.channels, hidden=genome.hidden, kernels=len(genome.kernels),
-        perception=genome.perception, alpha=genome.alpha, alive=genome.alive, s1=genome.s1, s2=genome.s2, tap_shift=genome.tap_shift,
-        arrays=[(name, ctype, len(values)) for name, ctype, values in tables], rom=chips.rom,
-    )  # fmt: skip
+    texts["genome.h"], tables = _genome_h(genome, board), _genome_c(genome, board)
     is_tile = board.tile.cells > 1
     if kernel is None:
-        texts["genome.c"] = render("genome.c.j2", tables=tables)
+        texts["genome.c"] = tables
         cell: tuple[str, ...] = ("cell.c", "genome.c")
         links: tuple[str, ...] = ()
     else:
@@ -116,18 +105,37 @@ def _tile(board: Board) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def project(board: Board) -> dict[str, str]:
-    """The PlatformIO project around the sources, path to text; nothing for a family that has none."""
-    platform = family(board.family).platformio
-    if platform is None:
-        return {}
-    flags = [*platform.flags, "-nostdlib", "-nostartfiles", "-Wl,-T,src/image.ld"]
-    ini = (
-        f"; {board.title}\n[env:{board.name}]\nplatform = {platform.name}\nboard = {platform.board}\nbuild_flags =\n"
-        + "".join(f"    {flag}\n" for flag in flags)
-        + f"board_upload.maximum_size = {board.budget.rom}\n"
+def host_core(genome: Genome, board: Board) -> dict[str, str]:
+    """The C core with a genome's tables, name to text, for a test of it on a computer; its headers are those of `sources`."""
+    core = {name: (_folder() / "core" / name).read_text() for name in CORE if name.endswith(".c")}
+    return {**core, "genome.c": _genome_c(genome, board)}
+
+
+def text(template: str, genome: Genome, board: Board, **holes: Any) -> str:
+    """A template, rendered. What is made says of which genome, and for which board."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_folder()), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    return {"platformio.ini": ini}
+    return environment.get_template(template).render(version=__version__, hash=genome.cell_hash, board=board.name, **holes)
+
+
+def _folder() -> Path:
+    return Path(str(resources.files("nca_hw.firmware_templates")))
+
+
+def _genome_h(genome: Genome, board: Board) -> str:
+    return text(
+        "genome.h.j2", genome, board, seed_quiet=SEED_QUIET, channels=genome.channels, hidden=genome.hidden, kernels=len(genome.kernels),
+        perception=genome.perception, alpha=genome.alpha, alive=genome.alive, s1=genome.s1, s2=genome.s2, tap_shift=genome.tap_shift,
+        arrays=[(name, ctype, len(values)) for name, ctype, values in _tables(genome)], rom=family(board.family).rom,
+    )  # fmt: skip
+
+
+def _genome_c(genome: Genome, board: Board) -> str:
+    return text("genome.c.j2", genome, board, tables=_tables(genome))
 
 
 def _tables(genome: Genome) -> list[tuple[str, str, list[int]]]:

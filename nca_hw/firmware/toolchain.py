@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-
-from nca_hw.errors import NcaHwError, ToolMissing
-
-Compile = Callable[[Path, tuple[str, ...], str], None]  # folder with all sources, what to compile, the ELF to write
+from nca_hw.firmware.compiler import FOLDER, PYTHON, Compiler
 
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
 COMMON = (
@@ -34,40 +25,21 @@ AVR = (
 LINK = ("-nostdlib", "-Wl,-T,image.ld", "-Wl,--gc-sections", "-Wl,--build-id=none")
 
 
-def clang(*target: str) -> Compile:
-    """The compiler inside ziglang, for a target.
-
-    Raises (when it compiles):
-        ToolMissing: ziglang is not installed.
-        NcaHwError: the compiler refuses the sources.
-    """
-
-    def compile_and_link(folder: Path, compiled: tuple[str, ...], elf: str) -> None:
-        if importlib.util.find_spec("ziglang") is None:
-            raise ToolMissing("the compiler (ziglang) is not installed", cure="pip install ziglang==0.17.1")
-        _run([sys.executable, "-m", "ziglang", "cc", *target, *CLANG, *WARNINGS, *LINK, "-o", elf, *compiled], folder, elf)
-
-    return compile_and_link
+def clang(*target: str) -> Compiler:
+    """The compiler inside ziglang, for a target."""
+    return _ziglang(*target, *CLANG, *WARNINGS, *LINK)
 
 
-def gcc(program: str, package: str, *flags: str, libraries: tuple[str, ...] = ()) -> Compile:
-    """A GCC of the system, for a target. By their bare names sources leave no path in the image.
-
-    Raises (when it compiles):
-        ToolMissing: it is not installed.
-        NcaHwError: the compiler refuses the sources.
-    """
-
-    def compile_and_link(folder: Path, compiled: tuple[str, ...], elf: str) -> None:
-        if shutil.which(program) is None:
-            raise ToolMissing(f"the compiler ({program}) is not installed", cure=f"apt-get install --no-install-recommends {package}")
-        _run([program, *flags, *WARNINGS, *LINK, "-o", elf, *compiled, *libraries], folder, elf)
-
-    return compile_and_link
+def host(*flags: str) -> Compiler:
+    """The compiler inside ziglang, for programs of this computer."""
+    return _ziglang(*flags, *WARNINGS)
 
 
-def _run(command: Sequence[str], folder: Path, elf: str) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode != 0 or not (folder / elf).is_file():
-        said = (done.stderr or done.stdout).strip()
-        raise NcaHwError(f"the compiler failed:\n{said[-4000:]}", cure="Run 'nca-hw doctor', and report this with the text above.")
+def _ziglang(*flags: str) -> Compiler:
+    return Compiler((PYTHON, "-m", "ziglang", "cc"), flags, "ziglang", "pip install ziglang==0.17.1", module="ziglang")
+
+
+def gcc(program: str, package: str, *flags: str, libraries: tuple[str, ...] = ()) -> Compiler:
+    """A GCC of the system, for a target."""
+    cure = f"apt-get install --no-install-recommends {package}"
+    return Compiler((program,), (*flags, f"-fdebug-prefix-map={FOLDER}=.", *WARNINGS, *LINK), program, cure, libraries=libraries)

@@ -15,8 +15,9 @@ from nca_hw.emulate.rp2040 import Rp2040
 from nca_hw.emulate.verify import verify
 from nca_hw.emulate.wire import WireEnd
 from nca_hw.firmware.build import Build, build
-from nca_hw.firmware.families.rp2040 import FLASH, boot_crc
+from nca_hw.firmware.families.rp2040 import FLASH
 from nca_hw.formats.boards import load_board
+from nca_hw.formats.boot2 import boot_crc
 
 BOARD = load_board("rp2040")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nca_hw.firmware import toolchain
-from nca_hw.firmware.families.base import Family, Platformio
+from nca_hw.firmware.families.base import Family
 from nca_hw.firmware.kernels.avr import AVR
 from nca_hw.formats.boards import Board
 from nca_hw.formats.intel_hex import to_hex
@@ -45,5 +45,5 @@ ATMEGA = Family(
     linker_script="image.ld.j2", holes=holes,
     compile_and_link=toolchain.gcc("avr-gcc", "gcc-avr", *toolchain.AVR, libraries=("-lgcc",)),
     containers=lambda image: {"nca-hw.hex": to_hex(image)},
-    kernels=(AVR,), rom="__flash", platformio=Platformio("atmelavr", "nanoatmega328", toolchain.AVR),
+    kernels=(AVR,), rom="__flash",
 )  # fmt: skip

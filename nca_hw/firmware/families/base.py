@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from nca_hw.firmware.compiler import Compiler
 from nca_hw.firmware.image import Symbol
 from nca_hw.firmware.kernels import Kernel
 from nca_hw.formats.boards import Board
@@ -15,15 +15,6 @@ from nca_hw.formats.boards import Board
 def untouched(elf: bytes) -> bytes:
     """An ELF as the linker left it."""
     return elf
-
-
-@dataclass(frozen=True)
-class Platformio:
-    """What PlatformIO is told of a family: its platform, a board of it, and how to compile."""
-
-    name: str
-    board: str
-    flags: tuple[str, ...]
 
 
 def numbered(board: Board) -> dict[str, int | list[int]]:
@@ -45,13 +36,12 @@ class Family:
         sources: files of its folder, or with a folder of another, compiled as they are or, with .j2, rendered; NAME.S replaces the
             core's NAME.c. linker_script: one more. tile_sources: more for tiles.
         holes: what its templates are rendered with.
-        compile_and_link: the folder with all sources, what to compile, the ELF to write.
+        compile_and_link: the compiler of what ships.
         second_opinion: the same by a compiler of other makers, a GCC of the system; its images are compared, not shipped.
         seal: the last touch on an ELF, a checksum for example.
         stack: the worst case, bytes, bound from the image alone; None where only a watermark is known.
         containers: files for flashing, name to bytes, from the image. kernels: from fast to small.
-        rom: the compiler's word for what lies in flash, where flash has addresses of its own. platformio: its project around
-            the sources; None where PlatformIO has no platform for it.
+        rom: the compiler's word for what lies in flash, where flash has addresses of its own.
     """
 
     name: str
@@ -60,12 +50,11 @@ class Family:
     sources: tuple[str, ...]
     linker_script: str
     holes: Callable[[Board], Mapping[str, Any]]
-    compile_and_link: Callable[[Path, tuple[str, ...], str], None]
+    compile_and_link: Compiler
     containers: Callable[[bytes], Mapping[str, bytes]]
     tile_sources: tuple[str, ...] = ()
     seal: Callable[[bytes], bytes] = untouched
     stack: Callable[[bytes, list[Symbol]], int] | None = None
-    second_opinion: Callable[[Path, tuple[str, ...], str], None] | None = None
+    second_opinion: Compiler | None = None
     kernels: tuple[Kernel, ...] = ()
     rom: str = ""
-    platformio: Platformio | None = None

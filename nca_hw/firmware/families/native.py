@@ -7,7 +7,7 @@ from nca_hw.firmware.families.base import Family
 
 FLAGS = (
     "-std=gnu99", "-ffreestanding", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-fno-stack-protector", "-U_FORTIFY_SOURCE",
-    "-ffunction-sections", "-g1", "-fdebug-prefix-map=.=", "-fno-asynchronous-unwind-tables", "-Wl,--wrap=nca_cell_wake",
+    "-ffunction-sections", "-g1", "-fno-asynchronous-unwind-tables", "-Wl,--wrap=nca_cell_wake",
     "-Wl,--wrap=nca_link_frame",
 )  # fmt: skip
 

@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import struct
-
-from elftools.elf.elffile import ELFFile
-
 from nca_hw.firmware import toolchain
 from nca_hw.firmware.armv6m import stack_bound
-from nca_hw.firmware.families.base import Family, Platformio, numbered
+from nca_hw.firmware.families.base import Family, numbered
 from nca_hw.firmware.kernels.cortex_m0plus import CORTEX_M0PLUS
 from nca_hw.formats.boards import Board
+from nca_hw.formats.boot2 import seal
 from nca_hw.formats.uf2 import to_uf2
 
 FLASH = 0x10000000
-BOOT2 = 256
-
-
-def boot_crc(block: bytes) -> int:
-    """CRC that the boot ROM computes over the first 252 bytes: polynomial 04C11DB7h, from all ones. Source: RP2040 datasheet 2.8.1.3.1."""
-    crc = 0xFFFFFFFF
-    for byte in block:
-        crc ^= byte << 24
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x04C11DB7 if crc & 0x80000000 else crc << 1) & 0xFFFFFFFF
-    return crc
-
-
-def seal(elf: bytes) -> bytes:
-    """Write the boot block's CRC into an ELF as the linker left it."""
-    patched = bytearray(elf)
-    offset = ELFFile(io.BytesIO(elf)).get_section_by_name(".boot2")["sh_offset"]
-    struct.pack_into("<I", patched, offset + BOOT2 - 4, boot_crc(elf[offset : offset + BOOT2 - 4]))
-    return bytes(patched)
 
 
 def holes(board: Board) -> dict[str, int | list[int]]:
@@ -49,5 +26,4 @@ RP2040 = Family(
     stack=lambda binary, symbols: stack_bound(binary, FLASH, symbols, "reset"),
     containers=lambda image: {"nca-hw.uf2": to_uf2(image, FLASH)},
     kernels=(CORTEX_M0PLUS,),
-    platformio=Platformio("raspberrypi", "pico", ("-Os", "-std=c99", "-ffreestanding", "-fno-builtin")),
 )  # fmt: skip

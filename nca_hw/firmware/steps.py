@@ -1,0 +1,115 @@
+"""The steps of `pio run` in a built project, from sources to what is flashed, as `build` takes them; project.json says with what.
+
+Imports are relative, because this module and those it imports are copied into the project, unchanged: project.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import LimitMissed, NcaHwError, ToolMissing
+from ..formats import boot2, intel_hex, uf2
+from . import armv6m, budget
+from .compiler import Compiler
+from .image import Image, read_image
+
+ELF, BIN = "firmware.elf", "firmware.bin"
+LINKED = "nca-hw.elf"  # as `build` calls it
+
+
+class Project:
+    """What project.json says, done."""
+
+    def __init__(self, path: Path) -> None:
+        self.facts: dict[str, Any] = json.loads(path.read_text())
+
+    @property
+    def outputs(self) -> list[str]:
+        """The files of an image, the ELF first and what is flashed last."""
+        container = self.facts["container"]
+        return [ELF, BIN, *([f"firmware.{container}"] if container else [])]
+
+    def flash_words(self, out: Path, port: str) -> list[str]:
+        """What `nca-hw` is called with to flash the image in a folder."""
+        holes = {"board": self.facts["board"], "image": str(out / self.outputs[-1]), "elf": str(out / ELF)}
+        return [*(word.format(**holes) for word in self.facts["flash_words"]), *(["--port", port] if port else [])]
+
+    def compile_image(self, src: Path, out: Path) -> str:
+        """Compile, link, seal: the ELF, the image and its container into `out`. Tells whether it is the image of `build`.
+
+        Raises:
+            ToolMissing: the compiler is not installed.
+            NcaHwError: it refuses the sources.
+        """
+        elf = self._compile(self.facts["compiler"], [src], self.facts["sources"], out, LINKED)
+        address: int = self.facts["address"]
+        sealed = boot2.seal(elf) if self.facts["boot2"] else elf
+        binary = read_image(sealed, address).binary
+        made = {ELF: sealed, BIN: binary}
+        if self.facts["container"] == "uf2":
+            made["firmware.uf2"] = uf2.to_uf2(binary, address)
+        elif self.facts["container"] == "hex":
+            made["firmware.hex"] = intel_hex.to_hex(binary)
+        for name, data in made.items():
+            (out / name).write_bytes(data)
+        if hashlib.sha256(binary).hexdigest() == self.facts["image_sha256"]:
+            return "The image is that of 'nca-hw build', byte for byte"
+        return "The image is not that of 'nca-hw build': sources or compiler are not the same"
+
+    def compile_self_test(self, src: Path, tests: Path, program: Path) -> None:
+        """Compile the cell's self-test for this computer; a source that is in `src` is taken from there.
+
+        Raises:
+            ToolMissing: the compiler is not installed.
+            NcaHwError: it refuses the sources.
+        """
+        host = self.facts["self_test"]
+        program.write_bytes(self._compile(host["compiler"], [tests / host["folder"], src], host["sources"], program.parent, program.name))
+        program.chmod(0o755)
+
+    def check(self, elf: Path, limits: Mapping[str, int]) -> None:
+        """That an image keeps every limit.
+
+        Raises:
+            LimitMissed: it is over one; says by how many bytes.
+        """
+        made, stack = self._read(elf)
+        over = budget.over(made, stack, limits)
+        if over:
+            raise LimitMissed(
+                f"the image does not fit: {'; '.join(over)}", where=self.facts["board"],
+                cure="Take away what was added, or raise the budget in the board file that 'nca-hw build' is told.",
+            )  # fmt: skip
+
+    def sizes(self, elf: Path) -> list[str]:
+        """Bytes of an image by what they are, a line each."""
+        made, stack = self._read(elf)
+        rows = [("ROM", len(made.binary)), *((f"  {part}", size) for part, size in made.parts.items())]
+        rows += [("static RAM", made.static_ram), ("  cell RAM", made.cell_ram)]
+        rows += [("worst-case stack", stack)] if stack is not None else []
+        return [f"{name:32s}{size:8d}" for name, size in rows]
+
+    def _read(self, elf: Path) -> tuple[Image, int | None]:
+        """An image, and the bound of its stack where there is one."""
+        address, entry = self.facts["address"], self.facts["stack_from"]
+        made = read_image(elf.read_bytes(), address)
+        return made, armv6m.stack_bound(made.binary, address, made.symbols, entry) if entry else None
+
+    def _compile(self, compiler: Mapping[str, Any], folders: list[Path], sources: list[str], out: Path, name: str) -> bytes:
+        """What comes of sources: in a folder of their own, as `build` does it."""
+        with tempfile.TemporaryDirectory(dir=out, prefix="compile-") as folder:
+            for source in (path for sources_folder in folders for path in sources_folder.iterdir() if path.is_file()):
+                shutil.copyfile(source, Path(folder) / source.name)
+            try:
+                Compiler(**compiler)(Path(folder), sources, name)
+            except ToolMissing:
+                raise
+            except NcaHwError as error:
+                raise NcaHwError(error.what, cure="Correct the sources, or have 'nca-hw build' write all of them anew.") from None
+            return (Path(folder) / name).read_bytes()
