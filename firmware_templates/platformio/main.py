@@ -12,21 +12,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from SCons.Script import COMMAND_LINE_TARGETS, AlwaysBuild, Default, DefaultEnvironment
+from SCons.Script import ARGUMENTS, COMMAND_LINE_TARGETS, AlwaysBuild, Default, DefaultEnvironment
 
 env = DefaultEnvironment()
 platform = Path(env.PioPlatform().get_dir())
 sys.path.insert(0, str(platform / "builder"))
 
 from nca_hw_image.errors import NcaHwError, ToolMissing  # noqa: E402
-from nca_hw_image.firmware.steps import Project  # noqa: E402
+from nca_hw_image.firmware.steps import LINKED, Project  # noqa: E402
 
 project = Project(platform / "project.json")
 src, tests, out = (Path(env.subst(name)) for name in ("$PROJECT_SRC_DIR", "$PROJECT_TEST_DIR", "$BUILD_DIR"))
 
 
-def step(function: Callable[[], object], told: str) -> Any:
+def step(function: Callable[[], object], told: str, command: str = "") -> Any:
     """A step as SCons wants it: what it returns is told, its error is one message and a failed build."""
+    is_verbose = bool(int(ARGUMENTS.get("PIOVERBOSE", 0)))
 
     def act(target: Any, source: Any, env: Any) -> int:
         try:
@@ -38,7 +39,7 @@ def step(function: Callable[[], object], told: str) -> Any:
             print(said)
         return 0
 
-    return env.VerboseAction(act, told)
+    return env.Action(act, f"{told}\n{command}" if command and is_verbose else told)
 
 
 def files(*folders: Path) -> list[str]:
@@ -66,14 +67,19 @@ def upload() -> None:
     if program is None or subprocess.run([program, "flash", "--help"], capture_output=True, check=False).returncode != 0:
         told = f"'nca-hw flash', which uploads, is not installed; the image is {out / project.outputs[-1]}"
         raise ToolMissing(told, cure=f"{sys.executable} -m pip install --upgrade nca-hw")
-    done = subprocess.run([program, *project.flash_words(out, env.subst("$UPLOAD_PORT"))], check=False)
+    words = project.flash_words(Path(env.subst("$PROJECT_DIR")), out, env.subst("$UPLOAD_PORT"))
+    done = subprocess.run([program, *words], check=False)
     if done.returncode != 0:
         raise NcaHwError(f"'nca-hw flash' has failed, with exit code {done.returncode}")
 
 
+env.Append(CPPPATH=[str(src)])  # for editors
 if "BOARD" not in env or "__test" in COMMAND_LINE_TARGETS:
     env.Replace(PROGNAME="program", PROGSUFFIX="")
-    compiled = step(lambda: project.compile_self_test(src, tests, out / "program"), "Compiling the cell's self-test for this computer")
+    compiled = step(
+        lambda: project.compile_self_test(src, tests, out / "program"), "Compiling the cell's self-test for this computer",
+        project.command_line(project.facts["self_test"], "program"),
+    )  # fmt: skip
     Default(env.Alias("buildprog", env.Command(str(out / "program"), files(src, tests), compiled)))
 else:
     env.Replace(
@@ -84,7 +90,8 @@ else:
     if "nobuild" in COMMAND_LINE_TARGETS:
         image = [env.File(name) for name in names]
     else:
-        image = env.Command(names, files(src), step(lambda: project.compile_image(src, out), "Compiling and linking the image"))
+        command = project.command_line(project.facts, LINKED)
+        image = env.Command(names, files(src), step(lambda: project.compile_image(src, out), "Compiling and linking the image", command))
     check = step(lambda: project.check(out / project.outputs[0], limits()), "Checking budgets")
     AlwaysBuild(env.Alias("checkprogsize", image[0], [check, env.VerboseAction(env.CheckUploadSize, "Checking size")]))
     env.AddPlatformTarget("size", image[0], step(sizes, "Sizes"), "Program Size", "Where the bytes go")

@@ -28,7 +28,6 @@ from nca_hw.formats.chips import CHIPS
 
 WAKES, WAITS = 96, 32  # of the self-test on the host
 TEST = "test_cell"
-FLASH_WORDS = ("flash", "--board", "{board}", "--image", "{image}")  # what `nca-hw` is told to flash an image; the port comes after
 COPIED = (  # modules, into the platform's package nca_hw_image; they import each other and what PlatformIO itself needs, nothing else
     "errors.py", "firmware/armv6m.py", "firmware/budget.py", "firmware/compiler.py", "firmware/image.py", "firmware/steps.py",
     "formats/boot2.py", "formats/intel_hex.py", "formats/uf2.py",
@@ -107,7 +106,7 @@ def _project(made: Made, chips: Family) -> dict[str, Any]:
         "board": made.board.name, "genome": made.genome.cell_hash, "kernel": made.told["kernel"], "compiler": asdict(made.compiler),
         "sources": list(made.compiled), "address": chips.flash, "boot2": chips.seal is not untouched,
         "stack_from": "reset" if chips.stack else None, "container": _container(chips, made.binary),
-        "image_sha256": hashlib.sha256(made.binary).hexdigest(), "flash_words": list(FLASH_WORDS),
+        "image_sha256": hashlib.sha256(made.binary).hexdigest(),
         "self_test": {"compiler": asdict(host), "sources": list(HOST_SOURCES), "folder": TEST},
     }  # fmt: skip
 

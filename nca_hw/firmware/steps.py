@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -35,10 +36,20 @@ class Project:
         container = self.facts["container"]
         return [ELF, BIN, *([f"firmware.{container}"] if container else [])]
 
-    def flash_words(self, out: Path, port: str) -> list[str]:
-        """What `nca-hw` is called with to flash the image in a folder."""
-        holes = {"board": self.facts["board"], "image": str(out / self.outputs[-1]), "elf": str(out / ELF)}
-        return [*(word.format(**holes) for word in self.facts["flash_words"]), *(["--port", port] if port else [])]
+    def flash_words(self, folder: Path, out: Path, port: str) -> list[str]:
+        """What `nca-hw` is called with to flash the image in `out`.
+
+        Args:
+            folder: of the project. An image that is still that of `build` is flashed from there, where size.json tells more of it.
+            port: as PlatformIO was told; "" for none.
+        """
+        is_built = self._is_built((out / BIN).read_bytes()) and (folder / "size.json").is_file()
+        image = [str(folder)] if is_built else [str(out / BIN), "--board", self.facts["board"]]
+        return ["flash", *image, *(["--port", port] if port else [])]
+
+    def command_line(self, of: Mapping[str, Any], name: str) -> str:
+        """How a compiler is called, for people; `of` is what it compiles, `name` what it makes."""
+        return shlex.join(Compiler(**of["compiler"]).command(Path(), of["sources"], name))
 
     def compile_image(self, src: Path, out: Path) -> str:
         """Compile, link, seal: the ELF, the image and its container into `out`. Tells whether it is the image of `build`.
@@ -58,7 +69,7 @@ class Project:
             made["firmware.hex"] = intel_hex.to_hex(binary)
         for name, data in made.items():
             (out / name).write_bytes(data)
-        if hashlib.sha256(binary).hexdigest() == self.facts["image_sha256"]:
+        if self._is_built(binary):
             return "The image is that of 'nca-hw build', byte for byte"
         return "The image is not that of 'nca-hw build': sources or compiler are not the same"
 
@@ -94,6 +105,10 @@ class Project:
         rows += [("static RAM", made.static_ram), ("  cell RAM", made.cell_ram)]
         rows += [("worst-case stack", stack)] if stack is not None else []
         return [f"{name:32s}{size:8d}" for name, size in rows]
+
+    def _is_built(self, binary: bytes) -> bool:
+        """Whether an image is that of `build`."""
+        return bool(hashlib.sha256(binary).hexdigest() == self.facts["image_sha256"])
 
     def _read(self, elf: Path) -> tuple[Image, int | None]:
         """An image, and the bound of its stack where there is one."""

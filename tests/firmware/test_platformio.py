@@ -1,0 +1,228 @@
+"""A built folder under PlatformIO: `pio run` and its targets are the real ones, with an empty home of their own, and the only way out of
+the machine is a listener that counts who calls."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from tools import missing
+
+from nca_hw.core.genome import load
+from nca_hw.firmware.build import build, write
+from nca_hw.firmware.families import FAMILIES
+from nca_hw.formats.boards import bundled_boards, load_board
+
+QUICK = ("rp2040", "atmega328p", "native")
+BOARDS = [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in bundled_boards()]
+
+
+class Outside:
+    """All that is beyond the machine: a proxy on the loopback that answers nobody, and counts who asks."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.asked = 0
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                connection, _ = self._socket.accept()
+                self.asked += 1
+                connection.close()
+        except OSError:  # closed
+            pass
+
+
+@dataclass
+class Pio:
+    """PlatformIO with an empty home."""
+
+    home: Path
+    outside: Outside
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), self.outside.url)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PLATFORMIO") and name.upper() != "NO_PROXY"}
+        zig = os.environ.get("ZIG_GLOBAL_CACHE_DIR", str(Path.home() / ".cache" / "zig"))  # a compiler's cache is no state of PlatformIO
+        own = {"HOME": str(self.home), "PLATFORMIO_CORE_DIR": str(self.home / "core"), "ZIG_GLOBAL_CACHE_DIR": zig, "CI": "true"}
+        return subprocess.run(
+            [sys.executable, "-m", "platformio", *words], cwd=folder, env={**kept, **proxies, **own, **environment}, capture_output=True,
+            text=True, timeout=300,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def pio(tmp_path: Path) -> Iterator[Pio]:
+    home = tmp_path / "home"
+    home.mkdir()
+    outside = Outside()
+    yield Pio(home, outside)
+    outside.close()
+
+
+def project(folder: Path, board: str = "stm32g031") -> Path:
+    """A built folder; skipped where the compiler is missing."""
+    compiler = FAMILIES[load_board(board).family].compile_and_link
+    if compiler.module is None and shutil.which(compiler.program[0]) is None:
+        missing(f"{compiler.program[0]} is not installed")
+    write(build(load("lizard"), load_board(board)), folder)
+    return folder
+
+
+def without(tmp_path: Path, *modules: str) -> dict[str, str]:
+    """An environment in which Python does not find these modules."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(f"import sys\nsys.modules.update(dict.fromkeys({modules!r}))\n")
+    return {"PYTHONPATH": str(tmp_path / "site")}
+
+
+def change(file: Path, old: str, new: str) -> None:
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_pio_run_gives_the_bytes_of_build_and_asks_nobody(board: str, pio: Pio, tmp_path: Path) -> None:
+    folder = project(tmp_path / "a folder" / board, board)
+    run = pio(folder, "run")
+    assert run.returncode == 0, run.stdout + run.stderr
+    out = folder / ".pio" / "build" / board
+    suffixes = {path.suffix for path in folder.glob("nca-hw.*")} - {".map"}
+    assert {".elf", ".bin"} <= suffixes
+    for suffix in suffixes:
+        assert (out / f"firmware{suffix}").read_bytes() == (folder / f"nca-hw{suffix}").read_bytes(), suffix
+    assert "byte for byte" in run.stdout
+    assert pio.outside.asked == 0
+
+
+def test_a_changed_source_is_compiled_and_an_unchanged_one_is_not(pio: Pio, tmp_path: Path) -> None:
+    folder = project(tmp_path / "project")
+    elf = folder / ".pio" / "build" / "stm32g031" / "firmware.elf"
+    assert pio(folder, "run").returncode == 0
+    first = elf.stat().st_mtime_ns
+    again = pio(folder, "run")
+    assert again.returncode == 0
+    assert elf.stat().st_mtime_ns == first
+    assert "Compiling" not in again.stdout
+    change(folder / "src" / "board.h", "#endif", "#endif /* and nothing else */")
+    commented = pio(folder, "run")
+    assert elf.stat().st_mtime_ns > first
+    assert "byte for byte" in commented.stdout
+    change(folder / "src" / "main.c", "#define INTERVAL 100000u", "#define INTERVAL 50000u")
+    changed = pio(folder, "run")
+    assert changed.returncode == 0, changed.stderr
+    assert "not that of 'nca-hw build'" in changed.stdout
+
+
+def test_the_size_target_tells_what_size_json_holds(pio: Pio, tmp_path: Path) -> None:
+    folder = project(tmp_path / "project")
+    sizes = json.loads((folder / "size.json").read_text())
+    told = dict(re.findall(r"^ *([\w -]+?) +(\d+)$", pio(folder, "run", "-t", "size").stdout, re.M))
+    wanted = {"ROM": "rom_bytes", "static RAM": "static_ram_bytes", "cell RAM": "cell_ram_bytes", "worst-case stack": "stack_bytes"}
+    assert {name: int(told[name]) for name in wanted} == {name: sizes[key] for name, key in wanted.items()}
+
+
+def test_an_image_over_a_budget_fails_with_the_number_of_bytes(pio: Pio, tmp_path: Path) -> None:
+    folder = project(tmp_path / "project")
+    rom = json.loads((folder / "size.json").read_text())["rom_bytes"]
+    change(folder / "platformio.ini", "board = stm32g031\n", f"board = stm32g031\nboard_upload.maximum_size = {rom - 1}\n")
+    run = pio(folder, "run")
+    assert run.returncode == 1
+    assert f"ROM {rom} B, 1 B over the budget of {rom - 1} B" in run.stderr
+    change(folder / "platformio.ini", f"{rom - 1}", f"{rom}")
+    assert pio(folder, "run").returncode == 0
+    change(folder / "src" / "main.c", "    board_start();", "    static volatile uint8_t more[7900];\n    more[0] = 1;\n    board_start();")
+    run = pio(folder, "run")
+    assert run.returncode == 1
+    assert re.search(r"static RAM and stack \d+ B, \d+ B over the budget of 8192 B", run.stderr), run.stderr
+
+
+@pytest.mark.parametrize("board", ["stm32g031", pytest.param("native", marks=pytest.mark.slow)])
+def test_the_self_test_passes_on_this_computer(board: str, pio: Pio, tmp_path: Path) -> None:
+    folder = project(tmp_path / "project", board)
+    test = pio(folder, "test", "-e", "native", "--json-output-path", "told.json")
+    assert test.returncode == 0, test.stdout + test.stderr
+    told = json.loads((folder / "told.json").read_text())
+    assert (told["testcase_nums"], told["failure_nums"], told["error_nums"]) == (6, 0, 0)
+    assert pio.outside.asked == 0
+
+
+@pytest.mark.parametrize(("file", "old", "new", "fails"), [
+    ("src/random.c", "s >> 17", "s >> 16", "waits"), ("test/test_cell/link.c", "(x << 5)", "(x << 4)", "frames"),
+    ("test/test_cell/cell.c", "a > 255 ? 255", "a > 255 ? 254", "wakes"),
+    ("test/test_cell/test_cell.c", "    waits();", "    if (told) {\n        return 0;\n    }\n    waits();", "ended before"),
+])  # fmt: skip
+def test_a_fault_in_the_c_fails_the_self_test(file: str, old: str, new: str, fails: str, pio: Pio, tmp_path: Path) -> None:
+    folder = project(tmp_path / "project")
+    change(folder / file, old, new)
+    test = pio(folder, "test", "-e", "native")
+    assert test.returncode == 1
+    assert any(fails in line for line in (test.stdout + test.stderr).splitlines() if "FAILED" in line or "ended" in line), test.stdout
+
+
+def test_two_projects_of_one_board_are_not_mixed_up(pio: Pio, tmp_path: Path) -> None:
+    one = project(tmp_path / "one")
+    assert pio(one, "run").returncode == 0
+    other = tmp_path / "other"
+    shutil.copytree(one, other)
+    flags = other / "platform" / "project.json"
+    change(flags, '"-std=c99"', '"-std=c99x"')
+    assert "c99x" in pio(other, "run").stderr
+    shutil.rmtree(other)
+    assert pio(one, "run").returncode == 0
+
+
+def test_a_missing_compiler_is_one_error_that_names_the_cure(pio: Pio, tmp_path: Path) -> None:
+    folder = project(tmp_path / "project")
+    run = pio(folder, "run", **without(tmp_path, "ziglang"))
+    assert run.returncode == 1
+    assert "error: the compiler (ziglang) is not installed" in run.stderr
+    assert "-m pip install ziglang==" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.slow
+def test_a_missing_gcc_is_one_error_that_names_the_cure(pio: Pio, tmp_path: Path) -> None:
+    folder = project(tmp_path / "project", "atmega328p")
+    run = pio(folder, "run", PATH=str(tmp_path))
+    assert run.returncode == 1
+    assert "error: the compiler (avr-gcc) is not installed\n  apt-get install --no-install-recommends gcc-avr" in run.stderr
+
+
+def test_without_scons_and_without_the_registry_it_says_what_to_install_and_does_not_wait(pio: Pio, tmp_path: Path) -> None:
+    folder = project(tmp_path / "project")
+    begun = time.monotonic()
+    run = pio(folder, "run", **without(tmp_path, "SCons"))
+    assert time.monotonic() - begun < 30
+    assert run.returncode == 1
+    assert "-m pip install scons==4.11.1" in run.stderr
+    assert pio.outside.asked > 0  # it has tried
+
+
+def test_an_upload_without_a_board_or_the_command_is_one_error(pio: Pio, tmp_path: Path) -> None:
+    folder = project(tmp_path / "project")
+    run = pio(folder, "run", "-t", "upload", "--upload-port", str(tmp_path / "no port"))
+    assert run.returncode == 1
+    assert len(re.findall(r"^error: 'nca-hw flash'", run.stderr, re.M)) == 1, run.stderr
+    assert "Traceback" not in run.stderr
