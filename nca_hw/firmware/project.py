@@ -58,14 +58,14 @@ def files(made: Made) -> dict[str, bytes]:
     """The project's files, path to bytes; they belong beside the image."""
     chips = family(made.board.family)
     texts = {f"src/{name}": text for name, text in made.texts.items() if name in made.compiled or not name.endswith((".c", ".S"))}
-    texts["platform/platform.json"] = _json(_platform(made.board))
-    texts[f"platform/boards/{made.board.name}.json"] = _json(_board(made.board))
-    texts["platform/project.json"] = _json(_project(made, chips))
+    texts["platforms/nca-hw/platform.json"] = _json(_platform(made.board))
+    texts[f"platforms/nca-hw/boards/{made.board.name}.json"] = _json(_board(made.board))
+    texts["platforms/nca-hw/project.json"] = _json(_project(made, chips))
     own = _folder("nca_hw.firmware_templates") / "platformio"
-    texts["platform/platform.py"] = (own / "platform.py").read_text()
-    texts["platform/builder/main.py"] = (own / "main.py").read_text()
-    texts["platform/builder/size.py"] = (own / "size.py").read_text()
-    package = "platform/builder/nca_hw_image"
+    texts["platforms/nca-hw/platform.py"] = (own / "platform.py").read_text()
+    texts["platforms/nca-hw/builder/main.py"] = (own / "main.py").read_text()
+    texts["platforms/nca-hw/builder/size.py"] = (own / "size.py").read_text()
+    package = "platforms/nca-hw/builder/nca_hw_image"
     texts |= {f"{package}/{folder}__init__.py": '"""Modules of nca-hw, unchanged."""\n' for folder in ("", "firmware/", "formats/")}
     texts |= {f"{package}/{name}": (_folder("nca_hw") / name).read_text() for name in COPIED}
     texts["test/test_custom_runner.py"] = (own / "test_custom_runner.py").read_text()
@@ -169,7 +169,7 @@ def _contents(chips: Family, made: Made) -> list[tuple[str, str]]:
         ("nca-hw.map", "addresses and sizes of what is in it"), ("size.json", "its sizes and budgets"),
         ("src/", f"its sources, rendered; the cell is {told['kernel']}"),
         ("test/", "the self-test on this computer"), ("platformio.ini", "the project"),
-        ("platform/", "how PlatformIO builds it: flags, sources and budgets are in `project.json` and `boards/`"),
+        ("platforms/", "how PlatformIO builds it: flags, sources and budgets are in its `project.json` and `boards/`"),
     ]  # fmt: skip
 
 

@@ -104,7 +104,7 @@ def test_writing_gives_every_file(made: Build, tmp_path: Path) -> None:
     paths = write(made, tmp_path / "out")
     names = {str(path.relative_to(tmp_path / "out")) for path in paths}
     assert {"nca-hw.elf", "nca-hw.bin", "nca-hw.uf2", "nca-hw.map", "size.json"} <= names
-    assert {"README.md", "platformio.ini", "platform/platform.json", "src/main.c", "src/cell.h"} <= names
+    assert {"README.md", "platformio.ini", "platforms/nca-hw/platform.json", "src/main.c", "src/cell.h"} <= names
     assert json.loads((tmp_path / "out" / "size.json").read_text())["image_sha256"] == made.sha256
     core = Path(__file__).parents[2] / "firmware_templates" / "core"
     if core.is_dir():

@@ -5,20 +5,24 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
+import select
 import shutil
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tools import missing
 
+from nca_hw.core import frames
 from nca_hw.core.genome import load
 from nca_hw.firmware.build import build, write
 from nca_hw.firmware.families import FAMILIES
@@ -59,17 +63,20 @@ class Pio:
 
     home: Path
     outside: Outside
-    environment: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "platformio", *words], cwd=folder, env={**self.surroundings(), **environment}, capture_output=True,
+            text=True, timeout=300,
+        )  # fmt: skip
+
+    def surroundings(self) -> dict[str, str]:
+        """Variables of its environment."""
         proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), self.outside.url)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PLATFORMIO") and name.upper() != "NO_PROXY"}
         zig = os.environ.get("ZIG_GLOBAL_CACHE_DIR", str(Path.home() / ".cache" / "zig"))  # a compiler's cache is no state of PlatformIO
         own = {"HOME": str(self.home), "PLATFORMIO_CORE_DIR": str(self.home / "core"), "ZIG_GLOBAL_CACHE_DIR": zig, "CI": "true"}
-        return subprocess.run(
-            [sys.executable, "-m", "platformio", *words], cwd=folder, env={**kept, **proxies, **own, **environment}, capture_output=True,
-            text=True, timeout=300,
-        )  # fmt: skip
+        return {**kept, **proxies, **own}
 
 
 @pytest.fixture
@@ -186,7 +193,7 @@ def test_two_projects_of_one_board_are_not_mixed_up(pio: Pio, tmp_path: Path) ->
     assert pio(one, "run").returncode == 0
     other = tmp_path / "other"
     shutil.copytree(one, other)
-    flags = other / "platform" / "project.json"
+    flags = other / "platforms" / "nca-hw" / "project.json"
     change(flags, '"-std=c99"', '"-std=c99x"')
     assert "c99x" in pio(other, "run").stderr
     shutil.rmtree(other)
@@ -226,3 +233,39 @@ def test_an_upload_without_a_board_or_the_command_is_one_error(pio: Pio, tmp_pat
     assert run.returncode == 1
     assert len(re.findall(r"^error: 'nca-hw flash'", run.stderr, re.M)) == 1, run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_the_monitor_hears_the_service_port_at_its_speed(pio: Pio, tmp_path: Path) -> None:
+    """PlatformIO's monitor wants a terminal, and gets one; the port is another."""
+    folder = project(tmp_path / "project")
+    board, port = pty.openpty()
+    terminal, inside = pty.openpty()
+    monitor = subprocess.Popen(
+        [sys.executable, "-m", "platformio", "device", "monitor", "--port", os.ttyname(port)], cwd=folder, env=pio.surroundings(),
+        stdin=inside, stdout=inside, stderr=inside, start_new_session=True,
+    )  # fmt: skip
+    try:
+        heard = _read_until(terminal, b"Quit")
+        assert termios.tcgetattr(port)[4:6] == [termios.B115200, termios.B115200]
+        genome = load("lizard")
+        frame = frames.frame(frames.REPORT_STATE, genome.seed)
+        os.write(board, frame)
+        heard = _read_until(terminal, frame[-1:].hex().encode())
+        assert bytes.fromhex(re.sub(r"[0-9A-F]{4} \|", "", heard.decode())) == frame  # without the addresses
+        os.write(terminal, b"\x03")
+        assert monitor.wait(20) == 0
+    finally:
+        monitor.kill()
+        for end in (board, port, terminal, inside):
+            os.close(end)
+
+
+def _read_until(terminal: int, words: bytes) -> bytes:
+    """What a terminal shows, up to these words and a little more."""
+    shown, end = b"", time.monotonic() + 30
+    while time.monotonic() < end:
+        if select.select([terminal], [], [], 0.5)[0]:
+            shown += os.read(terminal, 4096)
+        elif words in shown:
+            return shown
+    raise AssertionError(shown)
