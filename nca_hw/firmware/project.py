@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -59,7 +59,7 @@ def files(made: Made) -> dict[str, bytes]:
     chips = family(made.board.family)
     texts = {f"src/{name}": text for name, text in made.texts.items() if name in made.compiled or not name.endswith((".c", ".S"))}
     texts["platforms/nca-hw/platform.json"] = _json(_platform(made.board))
-    texts[f"platforms/nca-hw/boards/{made.board.name}.json"] = _json(_board(made.board))
+    texts[f"platforms/nca-hw/boards/{made.board.name}.json"] = _json(_board(made.board, made.told["warnings"]))
     texts["platforms/nca-hw/project.json"] = _json(_project(made, chips))
     own = _folder("nca_hw.firmware_templates") / "platformio"
     texts["platforms/nca-hw/platform.py"] = (own / "platform.py").read_text()
@@ -89,9 +89,10 @@ def _platform(board: Board) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _board(board: Board) -> dict[str, Any]:
-    """As PlatformIO has boards; of the board file."""
+def _board(board: Board, warnings: Sequence[str]) -> dict[str, Any]:
+    """As PlatformIO has boards; of the board file. The budget of ROM is no limit where `build` has but warned of it, for a second opinion."""
     bounds = limits(board)
+    bounds["rom"] = bounds["flash"] if warnings else bounds["rom"]
     return {
         "name": board.title, "vendor": "nca-hw", "url": "", "frameworks": [],
         "build": {"mcu": board.family, "f_cpu": f"{CHIPS[board.family].clock_hz}L"},

@@ -382,7 +382,8 @@ def test_show_paints_the_picture_where_colour_is_wanted(tmp_path: Path, genome: 
 
 
 def test_build_writes_an_image_that_verify_proves(tmp_path: Path) -> None:
-    built = json.loads(run("build", "--board", "rp2040", "-o", "image", "--json", cwd=tmp_path).stdout)
+    built = json.loads(run("build", "--board", "rp2040", "--json", cwd=tmp_path).stdout)
+    assert "build/rp2040/platformio.ini" in built["files"]
     assert built["rom_bytes"] <= 10_240
     assert built["cell_ram_bytes"] <= 256
     assert {"board", "static_ram_bytes", "stack_bytes", "image_sha256", "files"} <= set(built)
@@ -414,7 +415,7 @@ def test_boards_and_doctor_list_what_is_there(tmp_path: Path) -> None:
     assert "25 cells (5x5) a chip" in run("boards", cwd=tmp_path).stdout
     findings = json.loads(run("doctor", "--json", cwd=tmp_path).stdout)["findings"]
     assert {finding["thing"]: bool(finding["found"]) for finding in findings if not finding["optional"]} == {
-        "C core": True, "simpy": True, "ziglang": True, "unicorn": True,
+        "C core": True, "simpy": True, "ziglang": True, "PlatformIO": True, "unicorn": True,
     }  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from nca_hw.core import frames
 from nca_hw.core.genome import load
 from nca_hw.firmware.build import build, write
 from nca_hw.firmware.families import FAMILIES
+from nca_hw.firmware.steps import Project
 from nca_hw.formats.boards import bundled_boards, load_board
 
 QUICK = ("rp2040", "atmega328p", "native")
@@ -110,9 +111,9 @@ def change(file: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize("board", BOARDS)
-def test_pio_run_gives_the_bytes_of_build_and_asks_nobody(board: str, pio: Pio, tmp_path: Path) -> None:
+def test_pio_run_gives_the_bytes_of_build_without_nca_hw_and_asks_nobody(board: str, pio: Pio, tmp_path: Path) -> None:
     folder = project(tmp_path / "a folder" / board, board)
-    run = pio(folder, "run")
+    run = pio(folder, "run", **without(tmp_path, "nca_hw"))
     assert run.returncode == 0, run.stdout + run.stderr
     out = folder / ".pio" / "build" / board
     suffixes = {path.suffix for path in folder.glob("nca-hw.*")} - {".map"}
@@ -233,6 +234,32 @@ def test_an_upload_without_a_board_or_the_command_is_one_error(pio: Pio, tmp_pat
     assert run.returncode == 1
     assert len(re.findall(r"^error: 'nca-hw flash'", run.stderr, re.M)) == 1, run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_an_image_of_build_is_flashed_from_its_folder_and_a_changed_one_by_itself(tmp_path: Path) -> None:
+    folder = project(tmp_path / "project")
+    steps = Project(folder / "platforms" / "nca-hw" / "project.json")
+    out = tmp_path / "out"
+    out.mkdir()
+    shutil.copy(folder / "nca-hw.bin", out / "firmware.bin")
+    assert steps.flash_words(folder, out, "") == ["flash", str(folder)]
+    (out / "firmware.bin").write_bytes(b"another")
+    by_itself = ["flash", str(out / "firmware.bin"), "--board", "stm32g031"]
+    assert steps.flash_words(folder, out, "/dev/ttyUSB0") == [*by_itself, "--port", "/dev/ttyUSB0"]
+
+
+def test_a_second_opinion_over_its_budget_of_rom_is_a_warning_here_too(tmp_path: Path) -> None:
+    """As `build --toolchain gcc` has it; the flash stays a limit."""
+    if shutil.which("arm-none-eabi-gcc") is None:
+        missing("arm-none-eabi-gcc is not installed")
+    board = load_board("stm32g031")
+    tight = board.model_copy(update={"budget": board.budget.model_copy(update={"rom": 9000})})
+    made = build(load("lizard"), tight, "gcc")
+    assert made.warnings
+    folder = tmp_path / "project"
+    write(made, folder)
+    told = json.loads((folder / "platforms" / "nca-hw" / "boards" / "stm32g031.json").read_text())
+    assert told["upload"]["maximum_size"] == board.memory.flash
 
 
 def test_the_monitor_hears_the_service_port_at_its_speed(pio: Pio, tmp_path: Path) -> None:
