@@ -6,6 +6,7 @@ Imports are relative, because a built project holds this module too: project.
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import re
 import shutil
@@ -15,12 +16,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from elftools.elf.elffile import ELFFile
+
 from ..errors import NcaHwError, ToolMissing
 
 PYTHON = "{python}"  # as the first word of a program that is a module of Python: this one
 FOLDER = "{folder}"  # in a flag: the folder in which it is compiled
 TEMPORARY = "temporary"  # a folder in it, for the compiler's temporary files, whose names GCC writes into the symbols
-RANDOM_NAME = re.compile(rb"(?<=temporary/cc)[0-9A-Za-z]{6}")
+RANDOM_NAME = re.compile(rb"(?<=[\0/]cc)[0-9A-Za-z]{6}(?=\.o\0)")  # old linkers write the folder before it
 
 
 @dataclass(frozen=True)
@@ -66,4 +69,13 @@ class Compiler:
         if done.returncode != 0 or not made.is_file():
             said = (done.stderr or done.stdout).strip()
             raise NcaHwError(f"the compiler failed:\n{said[-4000:]}", cure="Run 'nca-hw doctor', and report this with the text above.")
-        made.write_bytes(RANDOM_NAME.sub(b"000000", made.read_bytes()))
+        made.write_bytes(_without_random_names(made.read_bytes()))
+
+
+def _without_random_names(program: bytes) -> bytes:
+    """An ELF in whose table of names all temporary files are called alike; what is no ELF, unchanged."""
+    names = ELFFile(io.BytesIO(program)).get_section_by_name(".strtab") if program[:4] == b"\x7fELF" else None
+    if names is None:
+        return program
+    begin, end = names["sh_offset"], names["sh_offset"] + names["sh_size"]
+    return program[:begin] + RANDOM_NAME.sub(b"000000", program[begin:end]) + program[end:]

@@ -90,7 +90,7 @@ def _platform(board: Board) -> dict[str, Any]:
 
 
 def _board(board: Board, warnings: Sequence[str]) -> dict[str, Any]:
-    """As PlatformIO has boards; of the board file. The budget of ROM is no limit where `build` has but warned of it, for a second opinion."""
+    """As PlatformIO has boards; of the board file. The budget of ROM is no limit where `build` has but warned of it: a second opinion."""
     bounds = limits(board)
     bounds["rom"] = bounds["flash"] if warnings else bounds["rom"]
     return {
@@ -168,7 +168,7 @@ def _contents(chips: Family, made: Made) -> list[tuple[str, str]]:
         ("nca-hw.elf", f"the image with its symbols, by {made.compiler.name}"),
         ("nca-hw.bin", f"the image alone, {told['rom_bytes']} bytes; it begins at {chips.flash:#x}"),
         ("nca-hw.map", "addresses and sizes of what is in it"), ("size.json", "its sizes and budgets"),
-        ("src/", f"its sources, rendered; the cell is {told['kernel']}"),
+        ("src/", f"its sources, rendered; the cell's kernel is {told['kernel']}"),
         ("test/", "the self-test on this computer"), ("platformio.ini", "the project"),
         ("platforms/", "how PlatformIO builds it: flags, sources and budgets are in its `project.json` and `boards/`"),
     ]  # fmt: skip

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from genome_strategies import shipped_size_genome
+from tools import missing
 
 from nca_hw.core.genome import load
 from nca_hw.errors import ExitCode, LimitMissed
@@ -110,3 +113,15 @@ def test_writing_gives_every_file(made: Build, tmp_path: Path) -> None:
     if core.is_dir():
         for name in ("cell.h", "link.h"):
             assert (tmp_path / "out" / "src" / name).read_bytes() == (core / name).read_bytes()
+
+
+@pytest.mark.parametrize(("board", "toolchain", "program"), [
+    ("atmega328p", "pinned", "avr-gcc"), ("native", "pinned", "cc"), ("stm32g031", "gcc", "arm-none-eabi-gcc"),
+])  # fmt: skip
+def test_the_elf_of_a_gcc_is_the_same_every_time(board: str, toolchain: str, program: str) -> None:
+    """With its table of names, into which GCC writes temporary files, and with what debuggers are told of the folder."""
+    if shutil.which(program) is None:
+        missing(f"{program} is not installed")
+    first, again = (build(load("lizard"), load_board(board), toolchain).image.elf for _ in range(2))
+    assert first == again
+    assert tempfile.gettempdir().encode() not in first
