@@ -1,8 +1,8 @@
 """Whether what cells tell could be: every told state computed anew by the integer cell from the states that its neighbours have told.
 
-Reports do not say what a cell had heard when it updated; its links take time, and frames may be replaced by newer ones. So of each neighbour
-the last states that it has told are tried, the likeliest together first. A state that comes out of some of them, byte for byte, follows; how
-old those were, in updates of their owners, is what can be known of the links without a wire to them.
+Reports do not say what a cell had heard when it updated; its links take time, and frames may be replaced by newer ones. So of each
+neighbour the last states that it has told are tried, the likeliest together first. A state that comes out of some of them, byte for byte,
+follows; how old those were, in updates of their owners, is what can be known of the links without a wire to them.
 """
 
 from __future__ import annotations
@@ -16,19 +16,27 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from nca_hw.core.ccore import CCell
+from nca_hw.core.ccore import FastCell
 from nca_hw.core.genome import NEIGHBOURS
 from nca_hw.core.reference import Codes
 from nca_hw.sim.grid import OFFSETS
 from nca_hw.watch.array import ON_THE_WAY, LiveArray, longest_pause
 
-DEPTH = 4  # told states of a neighbour that are tried
-KEPT = 3 * DEPTH
-BLOCKS = (1, 256, 4096, DEPTH**NEIGHBOURS)  # combinations that are tried at once
+DEPTH = 5  # told states of a neighbour that are tried, and
+LATER = DEPTH  # the next one: who is read a little later may have updated a little earlier;
+NOTHING, SEED = DEPTH + 1, DEPTH + 2  # while a tile is new: it has heard nothing yet, or was heard to be a seed, which it does not report
+CANDIDATES = DEPTH + 3
+SKEW = 0.05  # s by which the order of reports of different tiles is not known: adapters and drivers keep them that long
+KEPT = 2 * CANDIDATES
+BLOCKS = (1, 64, 1024, 8192, 1 << 20)  # combinations that are tried at once
 SHARE = 0.25  # of the time, at the most
-FORGIVEN_PAUSES = 8  # longest pauses that a restart or a damaged line leaves doubt
-# How likely a neighbour's state is the newest told, or one, two, three updates older: roughly, to try the likeliest first.
-DIRECT, DIAGONAL = (0.7, 0.25, 0.04, 0.01), (0.35, 0.4, 0.2, 0.05)
+FORGIVEN_PAUSES = 8  # longest pauses that a damaged line leaves doubt
+NEW_PAUSES = 2  # longest pauses after which a tile's neighbours have all heard of it, and it of them
+# What it costs to assume a candidate: minus four times the logarithm of its share, roughly. Shares of ages are those of 49 native cells wired
+# edge to edge, whose links are as slow as in docs/protocol.md: a neighbour's newest state 91%, the one before 9%; of a diagonal neighbour,
+# which is relayed, 41%, 53%, 5%.
+DIRECT, DIAGONAL = (0, 9, 20, 30, 36, 9, 4, 4), (1, 0, 9, 22, 30, 9, 4, 4)
+DEAREST, NEW_DEAREST = 62, 30
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ class Follower:
         """
         self.array, self.done = array, Followed()
         self._clock, self._share = clock, share
-        self._cell = CCell(array.genome)
+        self._cell = FastCell(array.genome)
         self._pause = longest_pause(array.board)
         self._histories = [_History() for _ in range(len(array.told))]
         self._pending: deque[tuple[float, int, Codes, list[Codes] | None]] = deque()
@@ -142,7 +150,7 @@ class Follower:
             if lost != self._damaged[port] and self.array.began is not None and now - self.array.began > ON_THE_WAY:
                 self.doubt(port, now)
             self._damaged[port] = lost
-        while self._pending and (all_of_it or self._pending[0][0] + 2 * ON_THE_WAY <= now):
+        while self._pending and (all_of_it or self._pending[0][0] + 2 * SKEW <= now):
             time_, cell, state, before = self._pending.popleft()
             started = self._clock()
             if not all_of_it and self._used > self._share * (started - self._began + 1):
@@ -153,12 +161,13 @@ class Follower:
 
     def _check(self, now: float, cell: int, state: Codes, before: list[Codes] | None) -> None:
         done = self.done
-        candidates = None if before is None else self._candidates(now, cell)
-        if before is None or candidates is None:
+        found = None if before is None else self._candidates(now, cell)
+        if before is None or found is None:
             done.unknown += 1
             return
+        candidates, possible = found
         for own in before:
-            for rows, heard in self._combinations(candidates):
+            for rows, heard in self._combinations(candidates, possible):
                 new, evaluated = self._cell.wake(np.broadcast_to(own, (len(heard), len(own))), heard)
                 hits = np.flatnonzero((new == state).all(-1))
                 if len(hits):
@@ -180,55 +189,57 @@ class Follower:
             expected = self._cell.wake(before[0][None], newest[None])[0][0]
             done.first = Unlike(now, cell, tuple(expected.tolist()), tuple(state.tolist()))
 
-    def _candidates(self, now: float, cell: int) -> list[list[Codes]] | None:
-        """What each neighbour may have been heard to be, the newest first; None if one has told nothing yet."""
-        nothing = np.zeros(self.array.genome.channels, np.int8)
-        out: list[list[Codes]] = []
-        around = [cell, *(other for other in self._neighbours[cell] if other is not None)]
-        lately = now - FORGIVEN_PAUSES * self._pause
-        is_new = any(self._histories[other].begun_at > lately for other in around)
-        for other in self._neighbours[cell]:
+    def _candidates(self, now: float, cell: int) -> tuple[Codes, NDArray[np.bool_]] | None:
+        """What each neighbour may have been heard to be, int8 [8, CANDIDATES, C], and which of them are; None if one has told nothing yet."""
+        genome, histories, neighbours = self.array.genome, self._histories, self._neighbours[cell]
+        states = np.zeros((NEIGHBOURS, CANDIDATES, genome.channels), np.int8)
+        possible = np.zeros((NEIGHBOURS, CANDIDATES), np.bool_)
+        states[:, SEED] = genome.seed
+        new = now - NEW_PAUSES * self._pause
+        relays_are_new = any(histories[other].begun_at > new for other in (cell, *(o for o in neighbours if o is not None)))
+        for place, other in enumerate(neighbours):
             if other is None:
-                out.append([nothing])
+                possible[place, 0] = True
                 continue
-            history = self._histories[other]
-            # Who was read a little later may have updated a little earlier.
-            told = [one.state for one in reversed(history.states) if one.time <= now + ON_THE_WAY]
-            later = sum(1 for one in history.states if now < one.time <= now + ON_THE_WAY)
-            if later:  # the newest by then is the likeliest all the same
-                told = [*told[later : later + DEPTH - 1], told[later - 1]]
-            told = told[:DEPTH]
-            if is_new:
-                told = [*told[: DEPTH - 1], nothing]
-            if not told:
+            history = histories[other]
+            told = [one.state for one in reversed(history.states) if one.time <= now][:DEPTH]
+            later = next((one.state for one in history.states if now < one.time <= now + SKEW), None)
+            if not told and history.begun_at == -np.inf:
                 return None
-            out.append(told)
-        return out
+            possible[place, : len(told) or 1] = True  # who has told nothing since it began is nothing, or a seed
+            possible[place, NOTHING] = relays_are_new and bool(told)
+            possible[place, SEED] = history.begun_at > new
+            for age, state in enumerate(told):
+                states[place, age] = state
+            if later is not None:
+                states[place, LATER], possible[place, LATER] = later, True
+        for age in range(1, CANDIDATES):  # the same as one that is likelier: tried with that
+            alike = (states[:, :age] == states[:, age : age + 1]).all(-1) & possible[:, :age]
+            possible[:, age] &= ~alike.any(1)
+        return states, possible
 
-    def _combinations(self, candidates: list[list[Codes]]) -> Iterator[tuple[NDArray[np.int8], Codes]]:
+    @staticmethod
+    def _combinations(states: Codes, possible: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int8], Codes]]:
         """Blocks of combinations, the likeliest first: which candidate of each neighbour, int8 [n, 8], and the states, int8 [n, 8, C]."""
-        room = np.array([len(states) for states in candidates])
-        padded = np.stack([np.stack([*states, *[states[-1]] * (DEPTH - len(states))]) for states in candidates])  # [8, DEPTH, C]
-        alike = np.zeros((NEIGHBOURS, DEPTH), np.bool_)  # the same as one that is newer: tried with that
-        for age in range(1, DEPTH):
-            alike[:, age] = (padded[:, :age] == padded[:, age : age + 1]).all(-1).any(1)
-        alike |= np.arange(DEPTH) >= room[:, None]
-        order, places = _order(), np.arange(NEIGHBOURS)
+        order, places = _order(bool(possible[:, NOTHING:].any())), np.arange(NEIGHBOURS)
         begin = 0
         for end in BLOCKS:
             rows = order[begin:end]
             begin = end
-            rows = rows[~alike[places, rows].any(1)]
+            rows = rows[possible[places, rows].all(1)]
             if len(rows):
-                yield rows, padded[places, rows]
+                yield rows, states[places, rows]
 
 
-@lru_cache(1)
-def _order() -> NDArray[np.int8]:
-    """All combinations of ages, int8 [DEPTH^8, 8], the likeliest first."""
-    rows = np.stack(np.meshgrid(*[np.arange(DEPTH, dtype=np.int8)] * NEIGHBOURS, indexing="ij"), -1).reshape(-1, NEIGHBOURS)
-    likely = np.log(np.array([DIRECT if n % 2 == 0 else DIAGONAL for n in range(NEIGHBOURS)]))
-    weights = likely[np.arange(NEIGHBOURS), rows].sum(1)
-    newest_first = np.argsort(-weights, kind="stable")
-    newest = np.flatnonzero(~rows[newest_first].any(1))
-    return np.ascontiguousarray(np.concatenate([rows[newest_first[newest]], np.delete(rows[newest_first], newest, 0)]))
+@lru_cache(2)
+def _order(is_new: bool) -> NDArray[np.int8]:
+    """Combinations of candidates that cost no more than the dearest, int8 [n, 8], the cheapest first."""
+    dearest, count = (NEW_DEAREST, CANDIDATES) if is_new else (DEAREST, NOTHING)
+    rows, costs = np.zeros((1, 0), np.int8), np.zeros(1, np.int64)
+    for place in range(NEIGHBOURS):
+        own = np.array((DIAGONAL if place % 2 else DIRECT)[:count])
+        ages = np.tile(np.arange(len(own), dtype=np.int8), len(rows))
+        rows = np.concatenate([np.repeat(rows, len(own), 0), ages[:, None]], 1)
+        costs = np.repeat(costs, len(own)) + own[ages]
+        rows, costs = rows[costs <= dearest], costs[costs <= dearest]
+    return np.ascontiguousarray(rows[np.lexsort((rows.sum(1), costs))])
