@@ -15,7 +15,8 @@ from nca_hw.errors import ExitCode, NcaHwError
 
 COMMANDS = {  # command -> module; modules are imported when needed, and import nothing heavy themselves
     "import": "import_", "train": "train", "quantize": "quantize", "turn": "turn", "show": "show", "simulate": "simulate",
-    "build": "build", "verify": "verify", "emulate": "emulate", "boards": "boards", "genomes": "genomes", "doctor": "doctor",
+    "build": "build", "verify": "verify", "emulate": "emulate", "watch": "watch", "check": "check",
+    "boards": "boards", "genomes": "genomes", "doctor": "doctor",
 }  # fmt: skip
 
 

@@ -114,12 +114,12 @@ class LiveView:
         title = f"{self.title}  (a point is {factor}x{factor} cells)" if factor > 1 else self.title
         if title:
             yield Text(title, no_wrap=True, overflow="ellipsis")
-        yield _HalfBlocks(shrunk(to_light(rgba, self._look), factor))
+        yield HalfBlocks(shrunk(to_light(rgba, self._look), factor))
         yield Text(words, no_wrap=True, overflow="ellipsis")
 
 
 @dataclass(frozen=True)
-class _HalfBlocks:
+class HalfBlocks:
     """8-bit RGB [height, width, 3] as rich draws it; text with ANSI colours would do too, in eight times the time."""
 
     light: NDArray[np.uint8]

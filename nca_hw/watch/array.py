@@ -73,8 +73,9 @@ class LiveArray:
         states: int8 [cells, C]; 0 for a cell that has told nothing since its tile began. told: whether it has, bool [cells].
         told_at: when it last did, s, NaN: never. counts: reports of each cell. pauses: between two reports of a cell,
             longer than the firmware ever waits.
-        self_tests: of every tile the last one. restarts: how often each began anew while it was watched, the first one included.
-        unplaced: reports of cells that nobody named. listeners: are told of every report of a cell.
+        self_tests: of every tile the last one. restarts: how often each began.
+        unplaced: reports of cells that nobody named. held_up: how often the watch itself came late to its ports.
+        listeners: are told of every report of a cell. on_restart: of every self-test: time, tile.
     """
 
     def __init__(self, genome: Genome, board: Board, places: Places, image_crc: int | None = None) -> None:
@@ -98,6 +99,8 @@ class LiveArray:
         self.on_restart: list[Callable[[float, int], None]] = []
         self.began: float | None = None
         self.now = 0.0
+        self.held_up = 0  # how often
+        self._held_up_at, self._held_up_for = -np.inf, 0.0
         self.decoders = [Decoder(genome.channels) for _ in places.ports]
         self.hubs = [False for _ in places.ports]
         self._carried: list[Frames | None] = [None for _ in places.ports]
@@ -115,6 +118,16 @@ class LiveArray:
         """A port has vanished."""
         self.decoders[port].cut()
         self._carried[port] = None
+
+    def late(self, now: float, seconds: float) -> None:
+        """Nothing was read for so long, until now: what comes is as much older than it seems."""
+        self.tick(now)
+        self.held_up += 1
+        self._held_up_at, self._held_up_for = now, seconds
+
+    def pause_limit(self, now: float) -> float:
+        """Seconds between two reports of a cell, read one after the other, beyond which something is amiss."""
+        return self._pause + (self._held_up_for if now - self._held_up_at < 2 * self._pause else 0.0)
 
     def tick(self, now: float) -> None:
         """Time passes."""
@@ -142,7 +155,7 @@ class LiveArray:
             self.hubs[port] = True
         first = self.places.tiles[port]
         at = np.arange(new, len(heads))
-        # What a report is about is said by the frames right before it: a hub's tile, then a tile's cell. One byte between, and nobody knows.
+        # What a report is about is said by the frames right before it: a hub's tile, then a tile's cell. With a byte between nobody knows.
         cells_named = self.board.tile.cells > 1
         named, number = self._named(heads, codes, positions, at, 1, frames.REPORT_CELL, size)
         is_state = heads[at] == frames.REPORT_STATE
@@ -187,7 +200,7 @@ class LiveArray:
 
     def _reports(self, now: float, cells: NDArray[np.int64], tiles: NDArray[np.int64], codes: Codes) -> None:
         once = np.unique(cells)
-        self.pauses[once] += now - self.told_at[once] > self._pause  # false for NaN
+        self.pauses[once] += now - self.told_at[once] > self.pause_limit(now)  # false for NaN
         self.states[cells] = codes  # of several the last one stays
         self.told[cells] = True
         self.told_at[cells] = now
@@ -211,7 +224,7 @@ class LiveArray:
     @property
     def watched(self) -> NDArray[np.bool_]:
         """Tiles that a port tells of, or a hub has told of, bool [tiles]."""
-        seen = ~np.isnan(self.tile_told_at)
+        seen: NDArray[np.bool_] = ~np.isnan(self.tile_told_at)
         for tile, hub in zip(self.places.tiles, self.hubs, strict=True):
             if not hub:
                 seen[tile] = True

@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,16 +26,18 @@ LATER = DEPTH  # the next one: who is read a little later may have updated a lit
 NOTHING, SEED = DEPTH + 1, DEPTH + 2  # while a tile is new: it has heard nothing yet, or was heard to be a seed, which it does not report
 CANDIDATES = DEPTH + 3
 SKEW = 0.05  # s by which the order of reports of different tiles is not known: adapters and drivers keep them that long
-KEPT = 2 * CANDIDATES
-BLOCKS = (1, 64, 1024, 8192, 1 << 20)  # combinations that are tried at once
+KEPT = 32  # told states: a second and a half at the least
+TOO_LATE = 0.8  # s after which a state is not checked any more
+AT_ONCE = 0.02  # s of checking at a time: ports are waiting
+BLOCK = 4096  # combinations that are tried at once, at the most
 SHARE = 0.25  # of the time, at the most
 FORGIVEN_PAUSES = 8  # longest pauses that a damaged line leaves doubt
-NEW_PAUSES = 2  # longest pauses after which a tile's neighbours have all heard of it, and it of them
+NEW_PAUSES = 2  # longest pauses after which neighbours have heard of a tile
 # What it costs to assume a candidate: minus four times the logarithm of its share, roughly. Shares of ages are those of 49 native cells wired
 # edge to edge, whose links are as slow as in docs/protocol.md: a neighbour's newest state 91%, the one before 9%; of a diagonal neighbour,
 # which is relayed, 41%, 53%, 5%.
-DIRECT, DIAGONAL = (0, 9, 20, 30, 36, 9, 4, 4), (1, 0, 9, 22, 30, 9, 4, 4)
-DEAREST, NEW_DEAREST = 62, 30
+COSTS = np.array([[0, 9, 20, 30, 36, 9, 4, 4], [1, 0, 9, 22, 30, 9, 4, 4]], np.int32)  # of direct, diagonal neighbours
+LEVELS = (1, 128, 4096, 32768)  # combinations that are tried, until one does
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,9 @@ class Follower:
         self._clock, self._share = clock, share
         self._cell = FastCell(array.genome)
         self._pause = longest_pause(array.board)
+        self._suspects: deque[tuple[float, Unlike]] = deque()
+        self._under_way: Iterator[None] | None = None
+        self._blurred: deque[tuple[float, float]] = deque(maxlen=KEPT)
         self._histories = [_History() for _ in range(len(array.told))]
         self._pending: deque[tuple[float, int, Codes, list[Codes] | None]] = deque()
         self._damaged = [0] * len(array.decoders)
@@ -121,11 +125,12 @@ class Follower:
     def _told(self, now: float, cell: int, state: Codes) -> None:
         history = self._histories[cell]
         before: list[Codes] | None = None
-        if history.states and now - history.states[-1].time <= self._pause and now >= history.doubtful_until:
+        pause = self.array.pause_limit(now)
+        if history.states and now - history.states[-1].time <= pause and now >= history.doubtful_until:
             before = [history.states[-1].state, self.array.genome.seed]  # the command 20h makes it the seed at any time
         elif not history.states and history.begun_at > -np.inf:
             before = [np.zeros_like(state), self.array.genome.seed]
-        elif history.states and now - history.states[-1].time > self._pause:
+        elif history.states and now - history.states[-1].time > pause:
             history.doubtful_until = now + FORGIVEN_PAUSES * self._pause
         history.states.append(_Told(now, state))
         self._pending.append((now, cell, state, before))
@@ -143,6 +148,10 @@ class Follower:
             for cell in self.array.cells_of[tile].tolist():
                 self._histories[cell].doubtful_until = now + FORGIVEN_PAUSES * self._pause
 
+    def late(self, now: float, seconds: float) -> None:
+        """Nothing was read for so long: of what was told meanwhile the order is not known."""
+        self._blurred.append((now - seconds - SKEW, now + SKEW))
+
     def settle(self, now: float, *, all_of_it: bool = False) -> None:
         """Check what has come until a little while ago, or all that there is."""
         for port, decoder in enumerate(self.array.decoders):
@@ -150,16 +159,25 @@ class Follower:
             if lost != self._damaged[port] and self.array.began is not None and now - self.array.began > ON_THE_WAY:
                 self.doubt(port, now)
             self._damaged[port] = lost
-        while self._pending and (all_of_it or self._pending[0][0] + 2 * SKEW <= now):
-            time_, cell, state, before = self._pending.popleft()
-            started = self._clock()
-            if not all_of_it and self._used > self._share * (started - self._began + 1):
-                self.done.skipped += 1
-                continue
-            self._check(time_, cell, state, before)
-            self._used += self._clock() - started
+        began = started = self._clock()
+        while all_of_it or (started - began < AT_ONCE and self._used < self._share * (started - self._began + 1)):
+            if self._under_way is None:
+                if not self._pending or not (all_of_it or self._pending[0][0] + 2 * SKEW <= now):
+                    break
+                update = self._pending.popleft()
+                if not all_of_it and now - update[0] > TOO_LATE:
+                    self.done.skipped += 1
+                    continue
+                self._under_way = self._check(*update)
+            if next(self._under_way, self) is self:  # it has ended
+                self._under_way = None
+            ended = self._clock()
+            self._used, started = self._used + ended - started, ended
+        while self._suspects and (all_of_it or self._suspects[0][0] <= now):
+            self._decide(self._suspects.popleft()[1])
 
-    def _check(self, now: float, cell: int, state: Codes, before: list[Codes] | None) -> None:
+    def _check(self, now: float, cell: int, state: Codes, before: list[Codes] | None) -> Iterator[None]:
+        """Check an update, a block of combinations at a time."""
         done = self.done
         found = None if before is None else self._candidates(now, cell)
         if before is None or found is None:
@@ -179,18 +197,32 @@ class Follower:
                     done.newest += sum(age == 0 for age in used)
                     done.older += sum(age > 0 for age in used)
                     return
-        around = [cell, *(other for other in self._neighbours[cell] if other is not None)]
-        if any(now <= self._histories[other].doubtful_until for other in around):
+                yield
+        newest = candidates[:, 0]
+        expected = self._cell.wake(before[0][None], newest[None])[0][0]
+        unlike = Unlike(now, cell, tuple(expected.tolist()), tuple(state.tolist()))
+        self._suspects.append((now + self._pause + 2 * SKEW, unlike))  # a report that is missing shows by then
+
+    def _decide(self, unlike: Unlike) -> None:
+        """Whether a state does not follow, or something is not known of the cell and its neighbours at that time."""
+        at, done = unlike.time, self.done
+        if any(begin <= at <= end for begin, end in self._blurred):
             done.unknown += 1
             return
+        for other in (unlike.cell, *(one for one in self._neighbours[unlike.cell] if one is not None)):
+            history = self._histories[other]
+            times = [one.time for one in history.states]
+            before, after = [time for time in times if time <= at], [time for time in times if time > at]
+            limit = self.array.pause_limit(at)
+            known_from = history.begun_at + NEW_PAUSES * self._pause
+            if not after or after[0] - (before[-1] if before else history.begun_at) > limit or at <= history.doubtful_until or at < known_from:
+                done.unknown += 1
+                return
         done.unlike += 1
-        if done.first is None:
-            newest = np.stack([states[0] for states in candidates])
-            expected = self._cell.wake(before[0][None], newest[None])[0][0]
-            done.first = Unlike(now, cell, tuple(expected.tolist()), tuple(state.tolist()))
+        done.first = done.first or unlike
 
     def _candidates(self, now: float, cell: int) -> tuple[Codes, NDArray[np.bool_]] | None:
-        """What each neighbour may have been heard to be, int8 [8, CANDIDATES, C], and which of them are; None if one has told nothing yet."""
+        """What each neighbour may have been heard to be, int8 [8, CANDIDATES, C], which of them are; None: one has told nothing."""
         genome, histories, neighbours = self.array.genome, self._histories, self._neighbours[cell]
         states = np.zeros((NEIGHBOURS, CANDIDATES, genome.channels), np.int8)
         possible = np.zeros((NEIGHBOURS, CANDIDATES), np.bool_)
@@ -220,26 +252,30 @@ class Follower:
 
     @staticmethod
     def _combinations(states: Codes, possible: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.int8], Codes]]:
-        """Blocks of combinations, the likeliest first: which candidate of each neighbour, int8 [n, 8], and the states, int8 [n, 8, C]."""
-        order, places = _order(bool(possible[:, NOTHING:].any())), np.arange(NEIGHBOURS)
-        begin = 0
-        for end in BLOCKS:
-            rows = order[begin:end]
-            begin = end
-            rows = rows[possible[places, rows].all(1)]
-            if len(rows):
-                yield rows, states[places, rows]
+        """Combinations, the cheapest first: which candidate of each neighbour, int8 [n, 8], and the states, int8 [n, 8, C]."""
+        places, begin = np.arange(NEIGHBOURS), 0
+        for most in LEVELS:
+            rows = cheapest(possible, most)
+            for at in range(begin, len(rows), BLOCK):
+                yield rows[at : at + BLOCK], states[places, rows[at : at + BLOCK]]
+            if len(rows) < most:
+                return
+            begin = most
 
 
-@lru_cache(2)
-def _order(is_new: bool) -> NDArray[np.int8]:
-    """Combinations of candidates that cost no more than the dearest, int8 [n, 8], the cheapest first."""
-    dearest, count = (NEW_DEAREST, CANDIDATES) if is_new else (DEAREST, NOTHING)
-    rows, costs = np.zeros((1, 0), np.int8), np.zeros(1, np.int64)
+def cheapest(possible: NDArray[np.bool_], most: int) -> NDArray[np.int8]:
+    """The cheapest combinations, at most so many, int8 [n, 8], in the order of their cost; of equal ones the order is always the same.
+
+    Args:
+        possible: bool [8, CANDIDATES].
+    """
+    rows, costs = np.zeros((1, 0), np.int8), np.zeros(1, np.int32)
     for place in range(NEIGHBOURS):
-        own = np.array((DIAGONAL if place % 2 else DIRECT)[:count])
-        ages = np.tile(np.arange(len(own), dtype=np.int8), len(rows))
-        rows = np.concatenate([np.repeat(rows, len(own), 0), ages[:, None]], 1)
-        costs = np.repeat(costs, len(own)) + own[ages]
-        rows, costs = rows[costs <= dearest], costs[costs <= dearest]
-    return np.ascontiguousarray(rows[np.lexsort((rows.sum(1), costs))])
+        options = np.flatnonzero(possible[place]).astype(np.int8)
+        own = COSTS[place % 2, options]
+        costs = (costs[:, None] + own).ravel()
+        rows = np.concatenate([np.repeat(rows, len(options), 0), np.tile(options, len(rows))[:, None]], 1)
+        if len(costs) > most:  # a cheap combination begins with a cheap one
+            kept = np.argsort(costs, kind="stable")[:most]
+            rows, costs = rows[kept], costs[kept]
+    return np.ascontiguousarray(rows[np.argsort(costs, kind="stable")])

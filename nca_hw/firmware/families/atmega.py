@@ -12,6 +12,7 @@ from nca_hw.formats.intel_hex import to_hex
 
 CLOCK_HZ = 16_000_000
 TICK_CYCLES = 1024
+UBRR = 16  # board.S.j2; the nearest: 117,647 baud
 PORTS = 3  # B, C, D
 UNTOUCHED = {0: 0b11000000, 1: 0b11000000}  # the crystal's pins; the reset's and one that does not exist
 
@@ -45,5 +46,7 @@ ATMEGA = Family(
     linker_script="image.ld.j2", holes=holes,
     compile_and_link=toolchain.gcc("avr-gcc", "gcc-avr", *toolchain.AVR, libraries=("-lgcc",)),
     containers=lambda image: {"nca-hw.hex": to_hex(image)},
+    baud=lambda clock_hz: clock_hz / (8 * (UBRR + 1)),  # data sheet, table 20-1, with U2X
+    frame_us=168 * 10,  # docs/atmega.md: 5 to 10 us a bit
     kernels=(AVR,), rom="__flash",
 )  # fmt: skip

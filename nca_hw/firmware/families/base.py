@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nca_hw.core import frames
 from nca_hw.firmware.compiler import Compiler
 from nca_hw.firmware.image import Symbol
 from nca_hw.firmware.kernels import Kernel
@@ -15,6 +16,11 @@ from nca_hw.formats.boards import Board
 def untouched(elf: bytes) -> bytes:
     """An ELF as the linker left it."""
     return elf
+
+
+def divided(clock_hz: int, steps: int) -> float:
+    """Baud of a UART whose divider counts in `steps` a bit's clock and is rounded to the nearest, for the service port's speed."""
+    return steps * clock_hz / ((steps * clock_hz + frames.BAUD // 2) // frames.BAUD)
 
 
 def numbered(board: Board) -> dict[str, int | list[int]]:
@@ -42,6 +48,7 @@ class Family:
         stack: the worst case, bytes, bound from the image alone; None where only a watermark is known.
         containers: files for flashing, name to bytes, from the image. kernels: from fast to small.
         rom: the compiler's word for what lies in flash, where flash has addresses of its own.
+        baud: the service port's real speed, bits a second, at a clock in Hz. frame_us: of a frame of 16 channels on a wire, us.
     """
 
     name: str
@@ -52,6 +59,8 @@ class Family:
     holes: Callable[[Board], Mapping[str, Any]]
     compile_and_link: Compiler
     containers: Callable[[bytes], Mapping[str, bytes]]
+    baud: Callable[[int], float]
+    frame_us: float
     tile_sources: tuple[str, ...] = ()
     seal: Callable[[bytes], bytes] = untouched
     stack: Callable[[bytes, list[Symbol]], int] | None = None

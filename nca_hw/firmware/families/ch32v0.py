@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nca_hw.firmware import toolchain
-from nca_hw.firmware.families.base import Family
+from nca_hw.firmware.families.base import Family, divided
 from nca_hw.firmware.kernels.rv32ec import DIGITS, LOOKUP, LOOPS
 from nca_hw.formats.boards import Board
 
@@ -35,5 +35,7 @@ CH32V0 = Family(
     linker_script="image.ld.j2", holes=holes,
     compile_and_link=toolchain.clang("-target", "riscv32-freestanding", "-mcpu=generic_rv32+e+c+relax", "-mabi=ilp32e", "-mrelax"),
     second_opinion=toolchain.gcc("riscv64-unknown-elf-gcc", "gcc-riscv64-unknown-elf", "-march=rv32ec", "-mabi=ilp32e", *toolchain.GCC),
+    baud=lambda clock_hz: divided(clock_hz, 1),  # USART_BRR, in 1/16 of clock / (16 baud): reference manual, chapter 12
+    frame_us=2_100,  # docs/protocol.md: a look every 2 us, which is assumed
     containers=lambda image: {}, kernels=(LOOKUP, DIGITS, LOOPS),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nca_hw.core import frames
 from nca_hw.firmware import toolchain
 from nca_hw.firmware.families.base import Family
 
@@ -15,4 +16,5 @@ FLAGS = (
 NATIVE = Family(
     name="native", flash=0, ticks_per_second=1_000_000, sources=("board.c", "array.c", "native.h", "array.h"), linker_script="image.ld",
     holes=lambda board: {}, compile_and_link=toolchain.gcc("cc", "gcc", *FLAGS), containers=lambda image: {},
+    baud=lambda clock_hz: frames.BAUD, frame_us=2_100,  # it has no UART; docs/protocol.md
 )  # fmt: skip

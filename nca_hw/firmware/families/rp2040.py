@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nca_hw.firmware import toolchain
 from nca_hw.firmware.armv6m import stack_bound
-from nca_hw.firmware.families.base import Family, numbered
+from nca_hw.firmware.families.base import Family, divided, numbered
 from nca_hw.firmware.kernels.cortex_m0plus import CORTEX_M0PLUS
 from nca_hw.formats.boards import Board
 from nca_hw.formats.boot2 import seal
@@ -25,5 +25,7 @@ RP2040 = Family(
     second_opinion=toolchain.gcc("arm-none-eabi-gcc", "gcc-arm-none-eabi", "-mcpu=cortex-m0plus", "-mthumb", *toolchain.GCC),
     stack=lambda binary, symbols: stack_bound(binary, FLASH, symbols, "reset"),
     containers=lambda image: {"nca-hw.uf2": to_uf2(image, FLASH)},
+    baud=lambda clock_hz: divided(clock_hz, 4),  # clock / (16 baud) in 1/64: RP2040 datasheet, section 4.2.7.1
+    frame_us=2_300,  # docs/firmware.md, Tiles
     kernels=(CORTEX_M0PLUS,),
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nca_hw.firmware import toolchain
 from nca_hw.firmware.armv6m import stack_bound
-from nca_hw.firmware.families.base import Family, numbered
+from nca_hw.firmware.families.base import Family, divided, numbered
 from nca_hw.firmware.kernels.cortex_m0plus import CORTEX_M0PLUS
 
 FLASH = 0x08000000
@@ -16,4 +16,6 @@ STM32G031 = Family(
     holes=numbered, compile_and_link=toolchain.clang("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m0plus"),
     second_opinion=toolchain.gcc("arm-none-eabi-gcc", "gcc-arm-none-eabi", "-mcpu=cortex-m0plus", "-mthumb", *toolchain.GCC),
     stack=lambda binary, symbols: stack_bound(binary, FLASH, symbols, "reset"), containers=lambda image: {}, kernels=(CORTEX_M0PLUS,),
+    baud=lambda clock_hz: divided(clock_hz, 1),  # USART_BRR, oversampled by 16: reference manual RM0444, section 33.5.7
+    frame_us=2_300 * 12 / 16,  # the RP2040's code at another clock
 )  # fmt: skip

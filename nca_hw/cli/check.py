@@ -1,0 +1,56 @@
+"""`nca-hw check`: whether an array can work at all."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from nca_hw.cli import common
+
+if TYPE_CHECKING:
+    from nca_hw.check.finding import Finding
+
+
+@click.command(cls=common.Command, short_help="Whether board, genome and grid can work at all: pins, sizes, times, power.")
+@common.genome_argument
+@click.option("--board", default="rp2040", show_default=True, help="Name of a board, or a board file of your own.")
+@click.option("--grid", type=common.GRID, default="40x40", show_default=True, help="Cells of the array.")
+@click.option("--supply", type=click.FloatRange(min=0, min_open=True), metavar="AMPERES", help="What the supply can give.")
+@common.json_option
+def command(genome: str, board: str, grid: tuple[int, int], supply: float | None, as_json: bool) -> None:
+    """Check GENOME on an array of a board's tiles before anything is flashed or wired.
+
+    Pins used twice are found in the board file; the image is built and held against its budgets and the chip; what a chip does in an
+    interval, the service port's speed at the chip's clock, and the worst current are computed. Exit code 1 if a limit fails.
+    """
+    from nca_hw.check.checks import examine
+    from nca_hw.errors import LimitMissed
+    from nca_hw.formats.boards import load_board
+
+    loaded, target = common.load_genome(genome), load_board(board)
+    findings = examine(loaded, target, grid, supply)
+    failed = [finding.check for finding in findings if finding.verdict == "fails"]
+    if as_json:
+        common.emit("check", {
+            "genome": genome, "genome_hash": loaded.cell_hash, "board": target.name, "grid": f"{grid[0]}x{grid[1]}", "ok": not failed,
+            "checks": [asdict(finding) for finding in findings], "versions": common.versions(),
+        })  # fmt: skip
+    else:
+        _print(findings)
+    if failed:
+        raise LimitMissed(f"limits fail: {', '.join(failed)}", where=target.name)
+
+
+def _print(findings: list[Finding]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    looks = {"ok": "green", "warning": "yellow", "fails": "bold red", "not checked": "dim"}
+    for finding in findings:
+        table.add_row(f"[{looks[finding.verdict]}]{finding.verdict}[/]", finding.check, finding.told)
+        if finding.cure:
+            table.add_row("", "", f"[dim]{finding.cure}[/]")
+    Console(soft_wrap=False).print(table)

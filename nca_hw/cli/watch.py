@@ -1,0 +1,164 @@
+"""`nca-hw watch`: a live array, from what its service ports tell."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from nca_hw.cli import common
+
+if TYPE_CHECKING:
+    from nca_hw.watch.places import Places
+    from nca_hw.watch.ports import SerialLine
+    from nca_hw.watch.session import Pieces
+
+UNLIKE_SHARE = 0.01  # of checked states: with more that do not follow, --compare fails
+
+
+@click.command(cls=common.Command, short_help="A live array, from what its service ports tell: in the terminal or on a local page.")
+@click.argument("ports", nargs=-1, metavar="PORT...")
+@click.option("--genome", default="lizard", show_default=True, help="Of the tiles: a file, or the name of a bundled genome.")
+@click.option("--board", default="rp2040", show_default=True, help="Of the tiles: name of a board, or a board file of your own.")
+@click.option("--grid", type=common.GRID, help="Cells of the whole array.  [default: as many as the ports tell of, in a row]")
+@click.option("--image", type=common.FILE, help="nca-hw.bin that all tiles should have.  [default: what most of them tell]")
+@click.option("--compare", is_flag=True, help="Compute every told state anew, and simulate an array like this one beside it.")
+@click.option("--record", "record_file", type=common.FILE, help="Keep all that comes in a file.")
+@click.option("--replay", "replay_file", type=common.FILE, help="Instead of ports: what --record has kept.")
+@click.option("--speed", type=click.FloatRange(0, 1000), default=1.0, show_default=True, help="Of a replay; 0: as fast as it goes.")
+@click.option("--page", is_flag=True, help="On a page at 127.0.0.1, for this computer's browser, instead of in the terminal.")
+@click.option("--page-port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="Of the page; 0: any that is free.")
+@click.option("--for", "seconds", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Then it ends.  [default: Ctrl-C]")
+@common.json_option
+def command(
+    ports: tuple[str, ...], genome: str, board: str, grid: tuple[int, int] | None, image: Path | None, compare: bool,
+    record_file: Path | None, replay_file: Path | None, speed: float, page: bool, page_port: int, seconds: float | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Show what the tiles behind service ports tell: alive cells, rates, damaged lines, silent tiles, the picture.
+
+    A PORT is a serial device (/dev/ttyUSB0, COM3), a pattern of them ('/dev/ttyUSB*'), or a pyserial address such as socket://HOST:PORT.
+    Each is one tile; PORT@X,Y says which, as its column and row counted in tiles from the north-west. The others take the places that are
+    free, row by row. Opening the port of an Arduino resets its chip: docs/watching.md.
+    """
+    from nca_hw.errors import NcaHwError
+    from nca_hw.formats.boards import load_board
+    from nca_hw.formats.picture import from_png_bytes
+    from nca_hw.watch import session
+    from nca_hw.watch.array import LiveArray, crc_of
+    from nca_hw.watch.expected import expect
+    from nca_hw.watch.figures import figures, picture
+    from nca_hw.watch.follow import Follower
+    from nca_hw.watch.record import About, Record, Recorder
+
+    if bool(ports) == (replay_file is not None):
+        raise click.UsageError("Name one PORT or more, or a file to --replay; not both, not neither.")
+    record = None if replay_file is None else Record(replay_file)
+    if record is not None:
+        genome = genome if common.given("genome") else record.about.genome
+        board = board if common.given("board") else record.about.board
+    loaded, target_board = common.load_genome(genome), load_board(board)
+    if record is not None and record.about.genome_hash != loaded.cell_hash:
+        raise NcaHwError(f"was recorded with another genome than {genome!r}", where=replay_file, cure="Name its file with --genome.")
+    lines: list[SerialLine] = []
+    places: Places
+    pieces: Pieces
+    with contextlib.ExitStack() as open_things:
+        if record is None:
+            places, lines = _open(ports, target_board, grid, open_things)
+            pieces = session.from_lines(lines)
+        else:
+            places, pieces = record.about.places, session.from_record(record, speed)
+        target = from_png_bytes(loaded.target, where=genome) if loaded.target else None
+        array = LiveArray(loaded, target_board, places, None if image is None else crc_of(_read(image)))
+        follower = Follower(array) if compare else None
+        expected = expect(loaded, target_board, places, target) if compare else None
+        recorder = None
+        if record_file is not None:
+            about = About(genome, loaded.cell_hash, board, places, time.time())
+            recorder = open_things.enter_context(Recorder(record_file, about))
+
+        def told() -> dict[str, Any]:
+            return figures(array, target=target, lines=lines, follower=follower, expected=expected)
+
+        shown: list[Any] = []
+        title = f"nca-hw watch   {target_board.name}   {loaded.provenance.name or genome}"
+        if page:
+            from nca_hw.watch.page import Page
+
+            shown.append(open_things.enter_context(Page(title, page_port, time.monotonic)))
+            common.say(f"The array is shown at {shown[0].address} (Ctrl-C ends it).")
+        elif not as_json and sys.stdout.isatty():
+            from nca_hw.watch.screen import Screen
+
+            shown.append(open_things.enter_context(Screen(title)))
+
+        def each() -> None:
+            for one in shown:
+                if one.is_due():
+                    one.show(told(), picture(array))
+
+        interrupted = False
+        try:
+            session.follow_pieces(pieces, array, follower=follower, recorder=recorder, seconds=seconds, each=each)
+        except KeyboardInterrupt:
+            interrupted = True
+        document = {**told(), "genome": genome, "genome_hash": loaded.cell_hash, "board": target_board.name}
+    document |= {"record": None if record_file is None else str(record_file), "replay": common.replay()}
+    if record is not None and record.is_cut_off:
+        common.say(f"warning: {replay_file} ends within a piece; all before it was read")
+    _report(document, as_json=as_json)
+    if interrupted:
+        raise KeyboardInterrupt
+    _judge(document)
+
+
+def _open(
+    ports: tuple[str, ...], board: Any, grid: tuple[int, int] | None, open_things: contextlib.ExitStack
+) -> tuple[Places, list[SerialLine]]:  # fmt: skip
+    from nca_hw.watch.places import place
+    from nca_hw.watch.ports import SerialLine, taps
+
+    found = taps(ports)
+    places = place(found, board, grid)
+    lines = [SerialLine(tap.port) for tap in found]
+    for line in lines:
+        open_things.callback(line.close)
+        line.open()
+    return places, lines
+
+
+def _read(image: Path) -> bytes:
+    from nca_hw.errors import NcaHwError
+
+    try:
+        return image.read_bytes()
+    except OSError as error:
+        raise NcaHwError(f"can't be read ({error.strerror or error})", where=image, cure="Name the nca-hw.bin of a build.") from None
+
+
+def _report(document: dict[str, Any], *, as_json: bool) -> None:
+    from nca_hw.watch.screen import rows
+
+    if as_json:
+        common.emit("watch", document)
+        return
+    known: list[tuple[str, object]] = [("watched", f"{document['grid']} cells for {document['seconds']:.1f} s")]
+    common.table([*known, *((name, words) for name, words, _ in rows(document))])
+    for one in document["trouble"]:
+        click.echo(f"tile {one['tile']}  {one['port']}  {one['what']}")
+
+
+def _judge(document: dict[str, Any]) -> None:
+    """Raise what a comparison found."""
+    from nca_hw.errors import LimitMissed
+
+    compare = document["compare"]
+    if compare is not None and compare["unlike"] > UNLIKE_SHARE * compare["checked"]:
+        first = compare["first_unlike"]
+        told = f"{compare['unlike']:,} of {compare['checked']:,} told states do not follow from what their neighbours have told"
+        where = f"cell {first['cell']} at {first['time']:.3f} s was the first"
+        raise LimitMissed(f"{told}; {where}", cure="Has every tile the genome that --genome names, and is every port at its place?")
