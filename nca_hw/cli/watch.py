@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from nca_hw.watch.ports import SerialLine
     from nca_hw.watch.session import Pieces
 
-UNLIKE_SHARE = 0.01  # of checked states: with more that do not follow, --compare fails
-
 
 @click.command(cls=common.Command, short_help="A live array, from what its service ports tell: in the terminal or on a local page.")
 @click.argument("ports", nargs=-1, metavar="PORT...")
@@ -157,7 +155,7 @@ def _judge(document: dict[str, Any]) -> None:
     from nca_hw.errors import LimitMissed
 
     compare = document["compare"]
-    if compare is not None and compare["unlike"] > UNLIKE_SHARE * compare["checked"]:
+    if compare is not None and not compare["holds"]:
         first = compare["first_unlike"]
         told = f"{compare['unlike']:,} of {compare['checked']:,} told states do not follow from what their neighbours have told"
         where = f"cell {first['cell']} at {first['time']:.3f} s was the first"

@@ -31,11 +31,11 @@ TOO_LATE = 0.8  # s after which a state is not checked any more
 AT_ONCE = 0.02  # s of checking at a time: ports are waiting
 BLOCK = 4096  # combinations that are tried at once, at the most
 SHARE = 0.25  # of the time, at the most
-FORGIVEN_PAUSES = 8  # longest pauses that a damaged line leaves doubt
-NEW_PAUSES = 2  # longest pauses after which neighbours have heard of a tile
-# What it costs to assume a candidate: minus four times the logarithm of its share, roughly. Shares of ages are those of 49 native cells wired
-# edge to edge, whose links are as slow as in docs/protocol.md: a neighbour's newest state 91%, the one before 9%; of a diagonal neighbour,
-# which is relayed, 41%, 53%, 5%.
+FORGIVEN_PAUSES = 4  # longest pauses that a damaged line leaves doubt: neighbours know its tile's states for as long
+NEW_PAUSES = 3  # longest pauses after which neighbours have heard of a tile; a seed is quiet for two wakes
+# What it costs to assume a candidate: minus four times the logarithm of its share, roughly. Shares of ages are those of 49 native cells
+# wired edge to edge, whose links are as slow as in docs/protocol.md: a neighbour's newest state 91%, the one before 9%; of a diagonal
+# neighbour, which is relayed, 41%, 53%, 5%.
 COSTS = np.array([[0, 9, 20, 30, 36, 9, 4, 4], [1, 0, 9, 22, 30, 9, 4, 4]], np.int32)  # of direct, diagonal neighbours
 LEVELS = (1, 128, 4096, 32768)  # combinations that are tried, until one does
 
@@ -213,9 +213,9 @@ class Follower:
             history = self._histories[other]
             times = [one.time for one in history.states]
             before, after = [time for time in times if time <= at], [time for time in times if time > at]
-            limit = self.array.pause_limit(at)
-            known_from = history.begun_at + NEW_PAUSES * self._pause
-            if not after or after[0] - (before[-1] if before else history.begun_at) > limit or at <= history.doubtful_until or at < known_from:
+            gap = after[0] - (before[-1] if before else history.begun_at) if after else np.inf
+            known_from = max(history.begun_at + NEW_PAUSES * self._pause, history.doubtful_until)
+            if gap > self.array.pause_limit(at) or at <= known_from:
                 done.unknown += 1
                 return
         done.unlike += 1
@@ -264,7 +264,7 @@ class Follower:
 
 
 def cheapest(possible: NDArray[np.bool_], most: int) -> NDArray[np.int8]:
-    """The cheapest combinations, at most so many, int8 [n, 8], in the order of their cost; of equal ones the order is always the same.
+    """The cheapest combinations, at most so many, int8 [n, 8], in the order of their cost, equal ones in that of their numbers.
 
     Args:
         possible: bool [8, CANDIDATES].
@@ -276,6 +276,6 @@ def cheapest(possible: NDArray[np.bool_], most: int) -> NDArray[np.int8]:
         costs = (costs[:, None] + own).ravel()
         rows = np.concatenate([np.repeat(rows, len(options), 0), np.tile(options, len(rows))[:, None]], 1)
         if len(costs) > most:  # a cheap combination begins with a cheap one
-            kept = np.argsort(costs, kind="stable")[:most]
+            kept = np.sort(np.argsort(costs, kind="stable")[:most])
             rows, costs = rows[kept], costs[kept]
     return np.ascontiguousarray(rows[np.argsort(costs, kind="stable")])

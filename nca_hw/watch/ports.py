@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -146,6 +147,5 @@ def _keep_dtr(port: Any) -> None:
 
 
 def _reason(error: Exception) -> str:
-    text = str(error)
-    match = re.search(r"\[Errno \d+\] ([^:]+)", text)
-    return match[1] if match else text
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if isinstance(number, int) else str(error)

@@ -20,7 +20,7 @@ from nca_hw.report.led import shrunk
 from nca_hw.report.live import HalfBlocks
 
 FRAME_SECONDS = 0.1
-FIGURES_COLUMNS = 62  # of the terminal, beside the picture
+FIGURES_COLUMNS = 68  # of the terminal, beside the picture
 LINES_AROUND = 4
 Rows = list[tuple[str, str, str]]  # name, words, style
 
@@ -54,9 +54,9 @@ def rows(f: dict[str, Any]) -> Rows:
     if compare is not None:
         share = compare["older_share"]
         told = f"{compare['follow']:,} of {compare['checked']:,} checked"
-        told += f" ({compare['unknown'] + compare['skipped']:,} not)" if compare["unknown"] + compare["skipped"] else ""
-        out.append(("states that follow", told, bad(compare["unlike"], "green")))
-        out.append(("heard late", "-" if share is None else f"{share:.1%} of neighbours' states were not the newest told", ""))
+        told += f", {compare['unknown'] + compare['skipped']:,} unchecked" if compare["unknown"] + compare["skipped"] else ""
+        out.append(("states that follow", told, bad(not compare["holds"], "green")))
+        out.append(("heard late", "-" if share is None else f"{share:.1%} of what cells had heard was not the newest told", ""))
         if compare["expected_loss"]:
             low, middle, high = compare["expected_loss"]
             out.append(("simulated loss", f"{low:.5f} to {high:.5f}, median {middle:.5f}", ""))
@@ -77,21 +77,20 @@ def drawing(f: dict[str, Any], light: NDArray[np.uint8], title: str, columns: in
     told = rows(f)
     for name, words, style in told:
         table.add_row(Text(name, "dim"), Text(words, style, overflow="fold"))
-    beside = Table.grid(padding=(0, 2))
     room = max(8, columns - FIGURES_COLUMNS - 4)
-    shown = fitted(light, room, max(4, lines - LINES_AROUND - 3))
-    beside.add_row(HalfBlocks(shown), table)
-    heading = Text.assemble((title, "bold"), (f"   {f['grid']} cells   {f['seconds']:,.1f} s", "dim"), overflow="ellipsis")
-    parts: list[RenderableType] = [heading, Text(""), beside]
-    left = lines - LINES_AROUND - max(len(told), -(-len(shown) // 2)) - 2
-    if f["trouble"] and left > 2:
+    left = lines - LINES_AROUND - len(told) - 5
+    beside: list[RenderableType] = [table]
+    if f["trouble"] and left > 0:
         worst = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for head in ("tile", "port", "what"):
-            worst.add_column(head, overflow="fold")
-        for one in f["trouble"][: left - 2]:
+            worst.add_column(head, overflow="ellipsis", no_wrap=True)
+        for one in f["trouble"][:left]:
             worst.add_row(one["tile"], one["port"], Text(one["what"], "yellow"))
-        parts += [Text(""), worst]
-    return Panel(Group(*parts), box=box.ROUNDED, border_style="dim")
+        beside += [Text(""), worst]
+    both = Table.grid(padding=(0, 2))
+    both.add_row(HalfBlocks(fitted(light, room, max(4, lines - LINES_AROUND - 2))), Group(*beside))
+    heading = Text.assemble((title, "bold"), (f"   {f['grid']} cells   {f['seconds']:,.1f} s", "dim"), overflow="ellipsis")
+    return Panel(Group(heading, Text(""), both), box=box.ROUNDED, border_style="dim")
 
 
 def fitted(light: NDArray[np.uint8], columns: int, lines: int) -> NDArray[np.uint8]:

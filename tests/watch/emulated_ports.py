@@ -7,7 +7,6 @@ import os
 import threading
 import time
 import tty
-from collections.abc import Sequence
 
 from nca_hw.core.genome import Genome
 from nca_hw.emulate.wall import Wall
@@ -61,6 +60,12 @@ class Ports:
         """Bytes out of a port."""
         os.write(self._masters[number], data)
 
+    def vanish(self, number: int) -> None:
+        """A port is pulled out."""
+        for files in (self._masters, self._slaves):
+            os.close(files[number])
+            files[number] = -1
+
     def play(self, told: Told, speed: float = 1.0) -> threading.Thread:
         """Send what chips have told, at its time, in the background."""
 
@@ -69,13 +74,9 @@ class Ports:
             for at, number, data in told:
                 if (ahead := at / speed - (time.monotonic() - began)) > 0:
                     time.sleep(ahead)
-                self.send(number, data)
+                with contextlib.suppress(OSError):  # it was pulled out
+                    self.send(number, data)
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
         return thread
-
-
-def whole(told: Sequence[bytes]) -> bytes:
-    """All of it."""
-    return b"".join(told)

@@ -1,0 +1,101 @@
+"""Ports: what the words mean, and lines that vanish and come back."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from emulated_ports import Ports
+
+from nca_hw.errors import ExitCode, NcaHwError
+from nca_hw.watch.ports import SerialLine, Tap, taps
+
+
+def test_words_are_ports_with_places_or_patterns(tmp_path: Path) -> None:
+    for n in (10, 9, 2):
+        (tmp_path / f"ttyUSB{n}").touch()
+    assert taps(["COM3@4,0", "/dev/ttyACM0"]) == [Tap("COM3", (4, 0)), Tap("/dev/ttyACM0")]
+    assert taps([f"{tmp_path}/ttyUSB*"]) == [Tap(f"{tmp_path}/ttyUSB{n}") for n in (2, 9, 10)]
+    assert taps(["socket://127.0.0.1:7000@0,1"]) == [Tap("socket://127.0.0.1:7000", (0, 1))]
+
+
+@pytest.mark.parametrize(("words", "told"), [(["a", "a@1,1"], "named twice"), (["{}/ttyUSB*@1,2"], "one place")])
+def test_words_that_can_not_be_are_refused(tmp_path: Path, words: list[str], told: str) -> None:
+    (tmp_path / "ttyUSB0").touch()
+    with pytest.raises(NcaHwError, match=told) as error:
+        taps([word.format(tmp_path) for word in words])
+    assert error.value.exit_code == ExitCode.BAD_INPUT
+
+
+def test_a_port_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    for word in (f"{tmp_path}/ttyUSB*", str(tmp_path / "ttyUSB7")):
+        with pytest.raises(NcaHwError) as error:
+            SerialLine(taps([word])[0].port).open()
+        assert error.value.exit_code == ExitCode.PORT_OR_BOARD
+        assert "erial port" in str(error.value) or "Ports here" in str(error.value)
+
+
+def test_a_port_that_vanishes_is_read_again_when_it_is_back(tmp_path: Path) -> None:
+    now = [0.0]
+    link = tmp_path / "tile"
+    with Ports(1) as first:
+        link.symlink_to(first.names[0])
+        line = SerialLine(str(link), clock=lambda: now[0])
+        line.open()
+        first.send(0, b"abc")
+        assert line.read() == b"abc" and line.read() == b""
+        first.vanish(0)
+        assert line.read() == b"" and not line.is_open
+    link.unlink()
+    now[0] += 1
+    assert line.read() == b"" and not line.is_open
+    with Ports(1) as second:
+        link.symlink_to(second.names[0])
+        assert line.read() == b""  # not so soon
+        now[0] += 1
+        line.read()
+        second.send(0, b"def")
+        assert line.read() == b"def" and line.is_open and line.opened == 2
+        line.close()
+
+
+def test_nobody_else_can_read_a_port_meanwhile() -> None:
+    with Ports(1) as ports:
+        line = SerialLine(ports.names[0])
+        line.open()
+        with pytest.raises(NcaHwError, match="can't be opened") as error:
+            SerialLine(ports.names[0]).open()
+        assert error.value.exit_code == ExitCode.PORT_OR_BOARD
+        line.close()
+
+
+def test_the_line_dtr_is_left_alone_when_a_port_is_closed() -> None:
+    termios = pytest.importorskip("termios")
+    with Ports(1) as ports:
+        line = SerialLine(ports.names[0])
+        line.open()
+        file = os.open(ports.names[0], os.O_RDWR | os.O_NOCTTY)
+        flags = termios.tcgetattr(file)[2]
+        os.close(file)
+        assert not flags & termios.HUPCL
+        line.close()
+
+
+def test_a_port_may_be_an_address() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        line = SerialLine(f"socket://127.0.0.1:{server.getsockname()[1]}")
+        line.open()
+        there, _ = server.accept()
+        there.sendall(b"xyz")
+        got = b""
+        while len(got) < 3:
+            got += line.read()
+        assert got == b"xyz"
+        there.close()
+        for _ in range(1000):
+            line.read()
+            if not line.is_open:
+                break
+        assert not line.is_open
