@@ -13,9 +13,7 @@ import rich_click as click
 from nca_hw.cli import common
 
 if TYPE_CHECKING:
-    from nca_hw.watch.places import Places
-    from nca_hw.watch.ports import SerialLine
-    from nca_hw.watch.session import Pieces
+    from nca_hw.watch.screen import Screen
 
 
 @click.command(cls=common.Command, short_help="A live array, from what its service ports tell: in the terminal or on a local page.")
@@ -50,6 +48,8 @@ def command(
     from nca_hw.watch.expected import expect
     from nca_hw.watch.figures import figures, picture
     from nca_hw.watch.follow import Follower
+    from nca_hw.watch.places import place
+    from nca_hw.watch.ports import SerialLine, taps
     from nca_hw.watch.record import About, Record, Recorder
 
     if bool(ports) == (replay_file is not None):
@@ -61,19 +61,21 @@ def command(
     loaded, target_board = common.load_genome(genome), load_board(board)
     if record is not None and record.about.genome_hash != loaded.cell_hash:
         raise NcaHwError(f"was recorded with another genome than {genome!r}", where=replay_file, cure="Name its file with --genome.")
-    lines: list[SerialLine] = []
-    places: Places
-    pieces: Pieces
     with contextlib.ExitStack() as open_things:
         if record is None:
-            places, lines = _open(ports, target_board, grid, open_things)
-            pieces = session.from_lines(lines)
+            found = taps(ports)  # what names tiles' ports otherwise, a file of the array for example, ends here
+            places = place(found, target_board, grid)
         else:
-            places, pieces = record.about.places, session.from_record(record, speed)
+            places = record.about.places
         target = from_png_bytes(loaded.target, where=genome) if loaded.target else None
         array = LiveArray(loaded, target_board, places, None if image is None else crc_of(_read(image)))
         follower = Follower(array) if compare else None
         expected = expect(loaded, target_board, places, target) if compare else None
+        lines = [] if record is not None else [SerialLine(name) for name in places.ports]
+        for line in lines:
+            open_things.callback(line.close)
+            line.open()
+        pieces = session.from_lines(lines) if record is None else session.from_record(record, speed)
         recorder = None
         if record_file is not None:
             about = About(genome, loaded.cell_hash, board, places, time.time())
@@ -89,10 +91,8 @@ def command(
 
             shown.append(open_things.enter_context(Page(title, page_port, time.monotonic)))
             common.say(f"The array is shown at {shown[0].address} (Ctrl-C ends it).")
-        elif not as_json and sys.stdout.isatty():
-            from nca_hw.watch.screen import Screen
-
-            shown.append(open_things.enter_context(Screen(title)))
+        elif not as_json and (screen := _screen(title)) is not None:
+            shown.append(open_things.enter_context(screen))
 
         def each() -> None:
             for one in shown:
@@ -114,19 +114,12 @@ def command(
     _judge(document)
 
 
-def _open(
-    ports: tuple[str, ...], board: Any, grid: tuple[int, int] | None, open_things: contextlib.ExitStack
-) -> tuple[Places, list[SerialLine]]:  # fmt: skip
-    from nca_hw.watch.places import place
-    from nca_hw.watch.ports import SerialLine, taps
+def _screen(title: str) -> Screen | None:
+    """Where the terminal can be drawn on."""
+    from nca_hw.watch.screen import Screen
 
-    found = taps(ports)
-    places = place(found, board, grid)
-    lines = [SerialLine(tap.port) for tap in found]
-    for line in lines:
-        open_things.callback(line.close)
-        line.open()
-    return places, lines
+    screen = Screen(title)
+    return screen if sys.stdout.isatty() and not screen.console.is_dumb_terminal else None
 
 
 def _read(image: Path) -> bytes:

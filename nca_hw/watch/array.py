@@ -73,7 +73,7 @@ class LiveArray:
         states: int8 [cells, C]; 0 for a cell that has told nothing since its tile began. told: whether it has, bool [cells].
         told_at: when it last did, s, NaN: never. counts: reports of each cell. pauses: between two reports of a cell,
             longer than the firmware ever waits.
-        self_tests: of every tile the last one. restarts: how often each began.
+        self_tests: of every tile the last one; tests: how many there were. restarts: those of a tile that had told something before.
         unplaced: reports of cells that nobody named. held_up: how often the watch itself came late to its ports.
         listeners: are told of every report of a cell. on_restart: of every self-test: time, tile.
     """
@@ -92,7 +92,7 @@ class LiveArray:
         self.counts = np.zeros(cells, np.int64)
         self.pauses = np.zeros(cells, np.int64)
         self.tile_told_at = np.full(tiles, np.nan)
-        self.restarts = np.zeros(tiles, np.int64)
+        self.tests, self.restarts = np.zeros(tiles, np.int64), np.zeros(tiles, np.int64)
         self.self_tests: dict[int, SelfTest] = {}
         self.unplaced = 0
         self.listeners: list[Listener] = []
@@ -214,7 +214,8 @@ class LiveArray:
         cells = self.cells_of[tile]
         self.states[cells], self.told[cells], self.told_at[cells] = 0, False, np.nan
         self.self_tests[tile] = self_test_of(codes)
-        self.restarts[tile] += 1
+        self.tests[tile] += 1
+        self.restarts[tile] += not np.isnan(self.tile_told_at[tile])
         self.tile_told_at[tile] = now
         for listener in self.on_restart:
             listener(now, tile)

@@ -40,7 +40,8 @@ def figures(
         "rate": {"mean": float(rates.mean()), "least": float(rates.min()), "most": float(rates.max())} if known else None,
         "board_rate": mean_rate(array.board), "pauses": int(array.pauses.sum()), "longest_pause": longest_pause(array.board),
         "line": {**asdict(counts), "damaged_share": counts.damaged / ended if ended else 0.0, "unplaced": array.unplaced},
-        "held_up": array.held_up, "self_tests": int(array.restarts.sum()), "image_crc": None if crc is None else f"{crc:04x}",
+        "held_up": array.held_up, "self_tests": int(array.tests.sum()), "restarts": int(array.restarts.sum()),
+        "image_crc": None if crc is None else f"{crc:04x}",
         "silent": [_named(array, tile) for tile in array.silent()],
         "other_images": [_named(array, tile) for tile in array.other_images()],
         "other_genomes": [_named(array, tile) for tile in array.other_genomes()],
@@ -80,8 +81,8 @@ def trouble(array: LiveArray, lines: Sequence[SerialLine] = ()) -> list[dict[str
         if tile in images:
             words.append(f"has another image ({array.self_tests[tile].image_crc:04x})")
         worst = len(words)
-        if array.restarts[tile] > 1:
-            words.append(f"began anew {array.restarts[tile]} times")
+        if restarts := int(array.restarts[tile]):
+            words.append("began anew" if restarts == 1 else f"began anew {restarts} times")
         if pauses := int(array.pauses[array.cells_of[tile]].sum()):
             words.append(f"{pauses} pause{'s' * (pauses > 1)} too long")
         if words:

@@ -45,7 +45,11 @@ def rows(f: dict[str, Any]) -> Rows:
             "lines", f"{line['damaged']:,} damaged frames ({line['damaged_share']:.2%}), {line['stray']:,} stray bytes"
             + (f", {line['unplaced']:,} of no cell" if line["unplaced"] else ""), bad(line["damaged"] or line["unplaced"], "green"),
         ),
-        ("self-tests", f"{f['self_tests']:,}" + (f", image {f['image_crc']}" if f["image_crc"] else ""), ""),
+        (
+            "self-tests", f"{f['self_tests']:,}, {f['restarts']:,} of them restarts"
+            + (f"; image {f['image_crc']}" if f["image_crc"] else ""),
+            "yellow" if f["restarts"] else "",
+        ),
         ("silent tiles", _tiles(f["silent"]), bad(f["silent"], "green")),
         ("other image", _tiles(f["other_images"]), bad(f["other_images"], "green")),
         ("other genome", _tiles(f["other_genomes"]), bad(f["other_genomes"], "green")),

@@ -56,7 +56,7 @@ def test_a_wall_of_emulated_chips_is_seen_as_it_is(wall: Told) -> None:
         head, codes = reports[-1]
         assert head == frames.REPORT_STATE and live.states[one].tolist() == codes.tolist()
         assert live.counts[one] == sum(head == frames.REPORT_STATE for head, _ in reports) > 25
-    assert live.restarts.tolist() == [1, 1, 1, 2] + [1] * 12
+    assert live.tests.tolist() == [1, 1, 1, 2] + [1] * 12 and live.restarts.tolist() == [0, 0, 0, 1] + [0] * 12
     assert live.other_images() == [] and live.other_genomes() == [] and len(live.self_tests) == 16
     assert live.pauses.sum() == 0 and live.silent() == []
     lights = led_told(HEART, live.states.reshape(4, 4, 16), AVR.led.brightness)[..., [1, 0, 2]]
