@@ -89,6 +89,7 @@ class LiveArray:
         self.states: Codes = np.zeros((cells, genome.channels), np.int8)
         self.told = np.zeros(cells, np.bool_)
         self.told_at = np.full(cells, np.nan)
+        self._first_at = np.full(cells, np.nan)
         self.counts = np.zeros(cells, np.int64)
         self.pauses = np.zeros(cells, np.int64)
         self.tile_told_at = np.full(tiles, np.nan)
@@ -203,6 +204,7 @@ class LiveArray:
         self.pauses[once] += now - self.told_at[once] > self.pause_limit(now)  # false for NaN
         self.states[cells] = codes  # of several the last one stays
         self.told[cells] = True
+        self._first_at[once] = np.fmin(self._first_at[once], now)  # NaN is no number
         self.told_at[cells] = now
         self.tile_told_at[tiles] = now
         np.add.at(self.counts, cells, 1)
@@ -239,11 +241,12 @@ class LiveArray:
         return out
 
     def rates(self) -> NDArray[np.float64]:
-        """Reports a second of every cell over the last ten seconds, [cells]; NaN before there is a second of them."""
+        """Reports a second of every cell over the last ten seconds, or since its first one, [cells]; NaN in the first second."""
         if not self._past or self.now - self._past[0][0] < 1:
             return np.full(len(self.counts), np.nan)
         then, counts = self._past[0]
-        return (self.counts - counts) / (self.now - then)
+        seconds: NDArray[np.float64] = np.maximum(self.now - np.fmax(self._first_at, then), 1)
+        return (self.counts - counts) / seconds
 
     def silent(self) -> list[int]:
         """Watched tiles that have told nothing for longer than they ever should."""

@@ -127,6 +127,20 @@ def test_a_pause_that_the_firmware_never_makes_is_counted_and_the_watchs_own_is_
     assert live.pauses.tolist() == [1]
 
 
+def test_rates_are_of_the_last_ten_seconds_or_since_a_cells_first_report() -> None:
+    live = array(AVR, ports(3))
+    for n in range(250):
+        live.feed(n / 10, 0, report(STATES[0]))
+        if n % 2 and n < 125:  # five a second, then none
+            live.feed(n / 10, 1, report(STATES[1]))
+        if n >= 200:
+            live.feed(n / 10, 2, report(STATES[2]))
+    assert live.rates() == pytest.approx([10, 0, 10], abs=0.3)
+    early = array(AVR, ports(1))
+    early.feed(0.0, 0, report(STATES[0]))
+    assert np.isnan(early.rates()).all() and figures(early)["rate"] is None
+
+
 def test_a_tile_that_tells_nothing_is_silent() -> None:
     live = array(AVR, ports(2))
     for n in range(30):
