@@ -6,12 +6,13 @@ import binascii
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nca_hw.core import frames
-from nca_hw.core.genome import Genome
+from nca_hw.core.genome import Genome, bundled, load
 from nca_hw.core.model import ALIVE_THRESHOLD, ALPHA
 from nca_hw.core.reference import Codes
 from nca_hw.formats.boards import Board
@@ -64,6 +65,12 @@ def matches(test: SelfTest, genome: Genome) -> bool:
     """Whether a tile that tells this has the genome."""
     own = self_test_of(np.array(frames.about(genome.cell_hash, genome.channels), np.int8))
     return test.genome == own.genome and test.spec == own.spec
+
+
+@lru_cache
+def known_genome(test: SelfTest) -> str | None:
+    """The name of the bundled genome that a tile tells of, None if it is none."""
+    return next((name for name in bundled() if matches(test, load(name))), None)
 
 
 class LiveArray:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nca_hw.report.led import Look, to_light
-from nca_hw.watch.array import LiveArray, longest_pause, mean_rate
+from nca_hw.watch.array import LiveArray, known_genome, longest_pause, mean_rate
 from nca_hw.watch.expected import Expected
 from nca_hw.watch.follow import Follower
 from nca_hw.watch.ports import SerialLine
@@ -77,7 +77,8 @@ def trouble(array: LiveArray, lines: Sequence[SerialLine] = ()) -> list[dict[str
         if tile in silent:
             words.append("never told anything" if np.isnan(told_at) else f"silent for {array.now - told_at:.1f} s")
         if tile in genomes:
-            words.append(f"has another genome ({array.self_tests[tile].genome[-8:]})")
+            test = array.self_tests[tile]
+            words.append(f"has another genome ({known_genome(test) or f'a hash that ends with {test.genome[-8:]}'})")
         if tile in images:
             words.append(f"has another image ({array.self_tests[tile].image_crc:04x})")
         worst = len(words)

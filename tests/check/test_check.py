@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nca_hw.check.budget import link_frames, update_us
-from nca_hw.check.checks import examine, service
+from nca_hw.check.budget import interval, link_frames, update_us
+from nca_hw.check.checks import examine, image, picture, service, tiles
 from nca_hw.check.finding import Finding
 from nca_hw.check.supply import amperes, supply
 from nca_hw.core import frames
@@ -102,29 +102,30 @@ def test_a_lizards_update_takes_what_verify_measured() -> None:
     assert update_us(LIZARD, load_board("rp2040"), has_kernel=True) == pytest.approx(2993, abs=1)
 
 
+@pytest.mark.slow
 def test_all_shipped_boards_can_work() -> None:
     for name in bundled_boards():
-        if name == "native":
-            continue
-        board = load_board(name)
-        findings = examine(LIZARD, board, (40, 40))
-        assert {finding.verdict for finding in findings} <= {"ok", "not checked"}, findings
-        if of(findings, "image").verdict == "ok":
-            made = build(LIZARD, board)
-            assert of(findings, "image").figures["rom_bytes"] == len(made.image.binary)
-            assert of(findings, "kernel").told.startswith(made.kernel.name if made.kernel else "the C core")
+        if name != "native":
+            findings = examine(LIZARD, load_board(name), (40, 40))
+            assert {finding.verdict for finding in findings} <= {"ok", "not checked"}, findings
+
+
+def test_the_image_is_the_one_that_build_makes() -> None:
+    board = load_board("rp2040")
+    made, (fit, kernel), _ = build(LIZARD, board), *image(LIZARD, board)
+    assert fit.figures["rom_bytes"] == len(made.image.binary) and fit.figures["stack_bytes"] == made.stack
+    assert made.kernel is not None and kernel.figures["kernel"] == made.kernel.name
 
 
 def test_what_can_not_work_fails_by_name() -> None:
     matrix = load_board("rp2040-matrix")
-    assert of(examine(LIZARD, matrix, (42, 40)), "tiles").verdict == "fails"
-    assert "40x40" in of(examine(LIZARD, matrix, (42, 40)), "tiles").cure
-    small = changed("rp2040", budget={"rom": 9000})
-    assert of(examine(LIZARD, small, (40, 40)), "image").verdict == "fails"
-    hasty = changed("rp2040", interval_us=30_000)
-    busy = of(examine(LIZARD, hasty, (40, 40)), "interval")
+    assert tiles(matrix, (42, 40)).verdict == "fails" and "40x40" in tiles(matrix, (42, 40)).cure
+    assert tiles(matrix, (45, 40)).figures["chips"] == 72
+    (fit,), _ = image(LIZARD, changed("rp2040", budget={"rom": 9000}))
+    assert fit.verdict == "fails" and "over the budget" in fit.told
+    busy = interval(LIZARD, changed("rp2040", interval_us=30_000), has_kernel=True)
     assert busy.verdict == "fails" and "interval_us" in busy.cure
-    assert of(examine(LIZARD, load_board("rp2040"), (20, 20)), "picture").verdict == "warning"
+    assert picture(LIZARD, (20, 20)).verdict == "warning"
 
 
 def test_a_genome_that_no_kernel_computes_is_a_warning() -> None:

@@ -113,7 +113,9 @@ def test_another_image_and_another_genome_are_named() -> None:
         live.feed(0.0, port, frames.self_test(image, genome.cell_hash, 16))
     told = figures(live)
     assert (told["other_images"], told["other_genomes"]) == (["1,0"], ["2,0"])
-    assert [one["tile"] for one in told["trouble"]] == ["1,0", "2,0"]
+    assert [(one["tile"], one["what"][:28]) for one in told["trouble"]] == [
+        ("1,0", f"has another image ({crc_of(b'b'):04x})"), ("2,0", "has another genome (lizard)"),
+    ]  # fmt: skip
 
 
 def test_a_pause_that_the_firmware_never_makes_is_counted_and_the_watchs_own_is_not() -> None:
