@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rich.color import Color
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
+from rich.measure import Measurement
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
@@ -123,6 +124,9 @@ class HalfBlocks:
     """8-bit RGB [height, width, 3] as rich draws it; text with ANSI colours would do too, in eight times the time."""
 
     light: NDArray[np.uint8]
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(self.light.shape[1], self.light.shape[1])
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         for row in half_block_rows(self.light):

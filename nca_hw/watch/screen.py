@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from textwrap import wrap
 from types import TracebackType
 from typing import Any
 
@@ -21,6 +22,7 @@ from nca_hw.report.live import HalfBlocks
 
 FRAME_SECONDS = 0.1
 FIGURES_COLUMNS = 68  # of the terminal, beside the picture
+PICTURE_COLUMNS = 24  # at the least; figures are folded then
 LINES_AROUND = 4
 Rows = list[tuple[str, str, str]]  # name, words, style
 
@@ -81,8 +83,10 @@ def drawing(f: dict[str, Any], light: NDArray[np.uint8], title: str, columns: in
     told = rows(f)
     for name, words, style in told:
         table.add_row(Text(name, "dim"), Text(words, style, overflow="fold"))
-    room = max(8, columns - FIGURES_COLUMNS - 4)
-    left = lines - LINES_AROUND - len(told) - 5
+    room = max(PICTURE_COLUMNS, columns - FIGURES_COLUMNS - 4)
+    shown = fitted(light, room, max(4, lines - LINES_AROUND - 2))
+    beside_room = max(8, columns - shown.shape[1] - max(len(name) for name, *_ in told) - 8)
+    left = lines - LINES_AROUND - sum(len(wrap(words, beside_room)) for _, words, _ in told) - 4
     beside: list[RenderableType] = [table]
     if f["trouble"] and left > 0:
         worst = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -92,7 +96,7 @@ def drawing(f: dict[str, Any], light: NDArray[np.uint8], title: str, columns: in
             worst.add_row(one["tile"], one["port"], Text(one["what"], "yellow"))
         beside += [Text(""), worst]
     both = Table.grid(padding=(0, 2))
-    both.add_row(HalfBlocks(fitted(light, room, max(4, lines - LINES_AROUND - 2))), Group(*beside))
+    both.add_row(HalfBlocks(shown), Group(*beside))
     heading = Text.assemble((title, "bold"), (f"   {f['grid']} cells   {f['seconds']:,.1f} s", "dim"), overflow="ellipsis")
     return Panel(Group(heading, Text(""), both), box=box.ROUNDED, border_style="dim")
 
