@@ -69,7 +69,7 @@ def command(
             places = record.about.places
         target = from_png_bytes(loaded.target, where=genome) if loaded.target else None
         array = LiveArray(loaded, target_board, places, None if image is None else crc_of(_read(image)))
-        follower = Follower(array) if compare else None
+        follower = Follower(array, patient=record is not None and not speed) if compare else None
         expected = expect(loaded, target_board, places, target) if compare else None
         lines = [] if record is not None else [SerialLine(name) for name in places.ports]
         for line in lines:

@@ -94,14 +94,15 @@ class _History:
 class Follower:
     """Listens to a live array; `settle` checks what is old enough that all that was told before it has come."""
 
-    def __init__(self, array: LiveArray, clock: Callable[[], float] = time.perf_counter, share: float = SHARE) -> None:
+    def __init__(self, array: LiveArray, *, patient: bool = False, clock: Callable[[], float] = time.perf_counter) -> None:
         """Of an array whose every cell should be watched.
 
         Args:
-            share: of the clock's time that checks may take.
+            patient: check everything, however long it takes; otherwise checks take a share of the clock's time, and what waits for too
+                long is left out.
         """
         self.array, self.done = array, Followed()
-        self._clock, self._share = clock, share
+        self._clock, self._patient = clock, patient
         self._cell = FastCell(array.genome)
         self._pause = longest_pause(array.board)
         self._suspects: deque[tuple[float, Unlike]] = deque()
@@ -160,12 +161,13 @@ class Follower:
                 self.doubt(port, now)
             self._damaged[port] = lost
         began = started = self._clock()
-        while all_of_it or (started - began < AT_ONCE and self._used < self._share * (started - self._began + 1)):
+        patient = all_of_it or self._patient
+        while patient or (started - began < AT_ONCE and self._used < SHARE * (started - self._began + 1)):
             if self._under_way is None:
                 if not self._pending or not (all_of_it or self._pending[0][0] + 2 * SKEW <= now):
                     break
                 update = self._pending.popleft()
-                if not all_of_it and now - update[0] > TOO_LATE:
+                if not patient and now - update[0] > TOO_LATE:
                     self.done.skipped += 1
                     continue
                 self._under_way = self._check(*update)

@@ -25,7 +25,7 @@ HEART, AVR = load("heart"), load_board("atmega328p")
 
 def followed(told: Told, side: int = 4) -> Follower:
     live = LiveArray(HEART, AVR, place([Tap(f"p{n}") for n in range(side * side)], AVR, (side, side)))
-    follower = Follower(live, share=1e9, clock=itertools.count(0, 1e-9).__next__)
+    follower = Follower(live, patient=True)
     for now, chip, data in told:
         live.feed(now, chip, data)
         follower.settle(now)
@@ -64,13 +64,23 @@ def test_missing_reports_leave_doubt_and_no_blame(wall: Told) -> None:
     assert done.unlike == 0 and done.unknown > 25
 
 
+def test_who_has_no_time_leaves_out_and_guesses_nothing(wall: Told) -> None:
+    live = LiveArray(HEART, AVR, place([Tap(f"p{n}") for n in range(16)], AVR, (4, 4)))
+    follower = Follower(live, clock=itertools.count(0, 0.015).__next__)  # every look at the clock costs 15 ms
+    for now, chip, data in wall:
+        live.feed(now, chip, data)
+        follower.settle(now)
+    done = follower.done
+    assert done.skipped > 300 and done.unlike == 0 and 0 < done.checked < 200
+
+
 def test_how_late_cells_hear_is_no_more_than_it_was() -> None:
     board = load_board("native")
     chips = NativeArray(build(HEART, board), 4, 4)
     events = chips.run(2_500_000_000)
     truth = replay(HEART, events, 4, 4)
     live = LiveArray(HEART, board, place([Tap(f"p{n}") for n in range(16)], board, (4, 4)))
-    follower = Follower(live, share=1e9)
+    follower = Follower(live, patient=True)
     for event in events[events["kind"] == REPORTED]:
         live.feed(event["time"] / 1e9, int(event["cell"]), event["bytes"][: event["size"]].tobytes())
         follower.settle(event["time"] / 1e9)

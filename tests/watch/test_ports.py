@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from emulated_ports import Ports
 
 from nca_hw.errors import ExitCode, NcaHwError
 from nca_hw.watch.ports import SerialLine, Tap, taps
+from nca_hw.watch.record import Piece
+from nca_hw.watch.session import from_lines
 
 
 def test_words_are_ports_with_places_or_patterns(tmp_path: Path) -> None:
@@ -59,6 +62,34 @@ def test_a_port_that_vanishes_is_read_again_when_it_is_back(tmp_path: Path) -> N
         second.send(0, b"def")
         assert line.read() == b"def" and line.is_open and line.opened == 2
         line.close()
+
+
+def test_a_watch_goes_on_without_a_port_and_says_so(tmp_path: Path) -> None:
+    link = tmp_path / "tile"
+    with Ports(2) as ports:
+        link.symlink_to(ports.names[0])
+        lines = [SerialLine(str(link)), SerialLine(ports.names[1])]
+        for line in lines:
+            line.open()
+        pieces = (piece for piece in from_lines(lines) if isinstance(piece, Piece) and piece.port < 2)
+        ports.send(1, b"x")
+        assert next(pieces).data == b"x"
+        link.unlink()
+        ports.vanish(0)
+        gone = next(pieces)
+        assert (gone.port, gone.data) == (0, b"")
+        ports.send(1, b"y")
+        assert next(pieces).data == b"y"
+        with Ports(1) as again:
+            link.symlink_to(again.names[0])
+            until = time.monotonic() + 20
+            while not lines[0].is_open and time.monotonic() < until:
+                ports.send(1, b".")
+                next(pieces)
+            again.send(0, b"z")
+            assert next(piece for piece in pieces if piece.port == 0).data == b"z"
+        for line in lines:
+            line.close()
 
 
 def test_nobody_else_can_read_a_port_meanwhile() -> None:
