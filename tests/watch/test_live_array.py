@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from nca_hw.core import frames
 from nca_hw.core.genome import Genome, load
 from nca_hw.core.light import led_told
+from nca_hw.emulate import tile as emulated_tile
 from nca_hw.errors import NcaHwError
+from nca_hw.firmware.build import build
 from nca_hw.formats.boards import Board, load_board
 from nca_hw.report.led import Look
 from nca_hw.sim import metrics
@@ -64,6 +66,25 @@ def test_a_wall_of_emulated_chips_is_seen_as_it_is(wall: Told) -> None:
     told = figures(live)
     assert 8 < told["rate"]["least"] <= told["rate"]["mean"] <= told["rate"]["most"] < 11.5
     assert told["board_rate"] == pytest.approx(9.5, abs=0.01)
+
+
+def test_an_emulated_tile_is_seen_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    harness, said = emulated_tile._Harness, bytearray()
+    listen = harness._on_report
+    monkeypatch.setattr(harness, "_on_report", lambda self, byte: (said.append(byte), listen(self, byte))[1])
+    lizard = load("lizard")
+    made = build(lizard, MATRIX)
+    _, ran = emulated_tile.run_tile(lizard, made, np.random.default_rng(1), 80, None)  # compares the chip with the reference
+    live = array(MATRIX, ports(2), (10, 5), lizard)
+    for at in range(0, len(said), 50):
+        live.feed(at / 1000, 1, bytes(said[at : at + 50]))
+    assert int(live.counts.sum()) == len(ran.sent) and live.unplaced == 0 and not live.told.reshape(5, 10)[:, :5].any()
+    assert live.self_tests[1].image_crc == crc_of(made.image.binary) and live.other_genomes() == []
+    newest: list[int] = []
+    for state in reversed(ran.sent):
+        where = np.flatnonzero((live.states == state).all(1))
+        newest += [cell for cell in where.tolist() if cell not in newest]
+    assert sorted(newest) == np.flatnonzero(live.told).tolist()
 
 
 def test_a_tile_names_its_cells_and_a_state_without_a_name_is_nobodys() -> None:
