@@ -46,11 +46,12 @@ def command(genome: str, board: str, grid: tuple[int, int], supply: float | None
 def _print(findings: list[Finding]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
     looks = {"ok": "green", "warning": "yellow", "fails": "bold red", "not checked": "dim"}
     for finding in findings:
-        table.add_row(f"[{looks[finding.verdict]}]{finding.verdict}[/]", finding.check, finding.told)
+        table.add_row(Text(finding.verdict, looks[finding.verdict]), finding.check, Text(finding.told))
         if finding.cure:
-            table.add_row("", "", f"[dim]{finding.cure}[/]")
+            table.add_row("", "", Text(finding.cure, "dim"))
     Console(soft_wrap=False).print(table)

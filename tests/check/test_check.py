@@ -142,6 +142,7 @@ def test_the_document_holds_every_check_and_the_exit_code_says_whether_one_fails
     names = [one["check"] for one in told["checks"]]
     assert names == ["pins", "tiles", "picture", "image", "kernel", "interval", "service port", "power"]
     done = checked("--board", "stm32g031", "--supply", "1", code=1)
+    assert "lower [led] brightness" in " ".join(done.stdout.split())
     failed = [line.split()[:2] for line in done.stdout.splitlines() if line.startswith("fails")]
     assert failed == [["fails", "power"]] and "stm32g031: limits fail: power" in done.stderr
 
