@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 import rich_click as click
 
 from nca_hw.cli import common
+from nca_hw.flash.tools import TOOLS, Tool
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,9 @@ class Finding:
     optional: bool = False
 
 
-def _package(name: str) -> Callable[[], str | None]:
+def _package(name: str, module: str | None = None) -> Callable[[], str | None]:
     def version() -> str | None:
-        return importlib.metadata.version(name) if importlib.util.find_spec(name) else None
+        return importlib.metadata.version(name) if importlib.util.find_spec(module or name) else None
 
     return version
 
@@ -61,6 +62,10 @@ def _platformio() -> str | None:
     return f"{versions[0]}, SCons {versions[1]}" if all(versions) else None
 
 
+def _program(tool: Tool) -> tuple[str, str, Callable[[], str | None], str, bool]:
+    return tool.program, f"flash ({tool.board})", lambda: tool.path, tool.install, True
+
+
 REINSTALL = "pip install --force-reinstall nca-hw"
 CHECKS: list[tuple[str, str, Callable[[], str | None], str, bool]] = [
     ("C core", "simulate, verify", _core, REINSTALL, False),
@@ -69,6 +74,8 @@ CHECKS: list[tuple[str, str, Callable[[], str | None], str, bool]] = [
     ("PlatformIO", "pio run, in a built folder", _platformio, "pip install platformio==6.2.0 scons==4.11.1", False),
     ("unicorn", "verify (the emulated CPU)", _package("unicorn"), "pip install unicorn", False),
     ("libsimavr", "emulate (AVR chips)", _simavr, "apt-get install libsimavr-dev libelf-dev", True),
+    ("pyserial", "flash", _package("pyserial", "serial"), "pip install pyserial", False),
+    *map(_program, TOOLS),
     ("torch", "train (on a GPU)", _package("torch"), "pip install 'nca-hw[train]'", True),
     ("tensorstore", "import (Orbax folders)", _package("tensorstore"), "pip install 'nca-hw[orbax]'", True),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +18,15 @@ KIND = 0xF8
 SPEC_VERSION = 1
 BAUD = 115_200  # of the service port, 8N1
 HASH_BITS = 84
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """What a cell tells after power-on: version of the spec, CRC-16 of the image as it finds it in its flash, bits of the genome's hash."""
+
+    spec_version: int
+    image_crc: int
+    genome: tuple[int, ...]
 
 
 def frame_bytes(channels: int) -> int:
@@ -62,6 +72,21 @@ def self_test(image: bytes, cell_hash: str, channels: int) -> bytes:
     codes, crc = about(cell_hash, channels), binascii.crc_hqx(image, 0)
     codes[1:4] = [crc & 0x7F, crc >> 7 & 0x7F, crc >> 14][: len(codes) - 1]
     return frame(REPORT_SELF_TEST, np.array(codes, np.int8))
+
+
+def decode_self_tests(data: bytes, channels: int) -> list[SelfTest]:
+    """All sound self-tests in what a service port has sent, in order."""
+    found = []
+    for head, codes in _sound(data, channels):
+        if head == REPORT_SELF_TEST and channels > 4:
+            values = [int(code) & 0x7F for code in codes]
+            found.append(SelfTest(values[0], values[1] | values[2] << 7 | values[3] << 14, tuple(values[4 : 4 + HASH_BITS // 7])))
+    return found
+
+
+def hash_told(cell_hash: str, channels: int) -> tuple[int, ...]:
+    """What a self-test tells of a genome's hash, 7 bits each."""
+    return tuple(about(cell_hash, channels)[4:])
 
 
 def _sound(data: bytes, channels: int) -> list[tuple[int, Codes]]:

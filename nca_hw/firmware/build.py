@@ -31,6 +31,7 @@ class Build:
         files: around the image, path below the folder to bytes.
         toolchain: that compiled it. warnings: budgets that are missed by an image that is not shipped.
         kernel: that is the cell in it; None is the C core.
+        genome_hash, channels: of the genome in it, as its self-test tells them.
     """
 
     board: Board
@@ -40,6 +41,8 @@ class Build:
     toolchain: str = PINNED
     warnings: tuple[str, ...] = ()
     kernel: Kernel | None = None
+    genome_hash: str = ""
+    channels: int = 0
 
     @property
     def sha256(self) -> str:
@@ -50,6 +53,9 @@ class Build:
         """What size.json holds."""
         return {
             "board": self.board.name,
+            "family": self.board.family,
+            "genome_hash": self.genome_hash,
+            "channels": self.channels,
             "kernel": self.kernel.name if self.kernel else "C core",
             "toolchain": self.toolchain,
             "warnings": list(self.warnings),
@@ -101,7 +107,7 @@ def build(genome: Genome, board: Board, toolchain: str = PINNED) -> Build:
     else:
         excess, told = min(refused)
         raise LimitMissed(told, where=board.name, cure=_cure(genome, excess))
-    made = Build(board, image, stack, {}, toolchain, tuple(rom), kernel)
+    made = Build(board, image, stack, {}, toolchain, tuple(rom), kernel, genome.cell_hash, genome.channels)
     files = {
         f"{NAME}.elf": image.elf,
         f"{NAME}.bin": image.binary,

@@ -21,3 +21,9 @@ def to_uf2(image: bytes, address: int, family: int = RP2040_FAMILY) -> bytes:
         )
         blocks.append(head + payload + struct.pack("<I", MAGIC_END))
     return b"".join(blocks)
+
+
+def volume_info(text: str) -> dict[str, str]:
+    """INFO_UF2.TXT, which every boot volume has: lines of `Key: value` after a first one. Source: the UF2 specification, "Embedding"."""
+    pairs = (line.partition(":") for line in text.splitlines() if ":" in line)
+    return {key.strip(): value.strip() for key, _, value in pairs}

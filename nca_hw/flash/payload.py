@@ -1,0 +1,133 @@
+"""What is to be written: an image, the kind of board it is for, and what the board's self-test must tell once it runs."""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nca_hw.core import frames
+from nca_hw.core.genome import load
+from nca_hw.errors import NcaHwError
+from nca_hw.firmware.build import NAME, build
+from nca_hw.firmware.families import family
+from nca_hw.formats.boards import load_board
+from nca_hw.formats.boot2 import BOOT2, boot_crc
+
+SIZES = "size.json"
+FAMILIES = ("rp2040", "atmega", "stm32g031", "ch32v0")
+
+
+@dataclass(frozen=True)
+class Payload:
+    """An image.
+
+    Attributes:
+        told: where it came from. board: the kind of board, family: of its chip. image: flash from its first byte on.
+        genome_hash, channels: of the genome in it; None and 0 where the image came without its size.json.
+    """
+
+    told: str
+    board: str
+    family: str
+    image: bytes
+    genome_hash: str | None
+    channels: int
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the image, hex."""
+        return hashlib.sha256(self.image).hexdigest()
+
+    @property
+    def flash(self) -> int:
+        """Address of the image's first byte, as programmers know it."""
+        return 0x08000000 if self.family == "ch32v0" else family(self.family).flash  # its flash is seen twice: families/ch32v0.py
+
+    def containers(self) -> dict[str, bytes]:
+        """Files for programs that flash: name to bytes."""
+        return {f"{NAME}.bin": self.image, **family(self.family).containers(self.image)}
+
+    def is_told_by(self, answer: frames.SelfTest) -> bool:
+        """Whether a self-test tells this image and this genome."""
+        genome = self.genome_hash is None or answer.genome == frames.hash_told(self.genome_hash, self.channels)
+        return answer.spec_version == frames.SPEC_VERSION and answer.image_crc == binascii.crc_hqx(self.image, 0) and genome
+
+    def difference(self, answer: frames.SelfTest) -> str:
+        """What of a self-test is not this image's, in words."""
+        crc, genome = binascii.crc_hqx(self.image, 0), self.genome_hash and frames.hash_told(self.genome_hash, self.channels)
+        told = [f"spec version {answer.spec_version}, not {frames.SPEC_VERSION}"] if answer.spec_version != frames.SPEC_VERSION else []
+        told += [f"CRC {answer.image_crc:04x}, not {crc:04x}"] if answer.image_crc != crc else []
+        told += ["another genome"] if genome and answer.genome != genome else []
+        return ", ".join(told)
+
+
+def payload(what: str, board: str | None) -> Payload:
+    """The image of a folder that `nca-hw build` wrote or of a file in it, of a .bin with its board named, or of a genome that is built now.
+
+    Args:
+        board: the kind of board; None is that of the folder, and rp2040 for a genome.
+    Raises:
+        NcaHwError: nothing of the kind is there, its files are not of one build, or they are for another board.
+    """
+    path = Path(what)
+    folder = path if path.is_dir() else path.parent
+    if path.suffix in (".bin", ".uf2", ".hex", ".elf") or path.is_dir():
+        if not path.exists():
+            raise NcaHwError("there is no such file or folder", where=path, cure="Name a folder that 'nca-hw build' wrote, or a genome.")
+        if (folder / SIZES).is_file() and (path.is_dir() or path.stem == NAME):
+            return _of_folder(folder, board)
+        return _of_file(path, board)
+    target = load_board("rp2040" if board is None else board)
+    _flashable(target.family, target.name)
+    genome = load(what)
+    made = build(genome, target)
+    return Payload(f"{what}, built for {target.name}", target.name, target.family, made.image.binary, genome.cell_hash, genome.channels)
+
+
+def _of_folder(folder: Path, board: str | None) -> Payload:
+    again = f"Build it again: nca-hw build --board NAME -o {folder}"
+    try:
+        image = (folder / f"{NAME}.bin").read_bytes()
+        sizes: Any = json.loads((folder / SIZES).read_bytes())
+        told = {name: sizes[name] for name in ("board", "family", "genome_hash", "channels", "image_sha256")}
+    except OSError as error:
+        raise NcaHwError(f"can't be read ({error.strerror})", where=error.filename, cure=again) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise NcaHwError(f"is not what this version of nca-hw writes ({error!r})", where=folder / SIZES, cure=again) from None
+    if not (all(isinstance(told[name], str) for name in told if name != "channels") and isinstance(told["channels"], int)):
+        raise NcaHwError("holds values of the wrong kinds", where=folder / SIZES, cure=again)
+    if hashlib.sha256(image).hexdigest() != told["image_sha256"]:
+        raise NcaHwError(f"{NAME}.bin and {SIZES} are not of one build", where=folder, cure=again)
+    _flashable(told["family"], told["board"])
+    if board is not None and load_board(board).name != told["board"]:
+        cure = f"Leave --board out, or build for it: nca-hw build --board {board} -o FOLDER"
+        raise NcaHwError(f"the image is for {told['board']} ({told['family']}), and --board says {board}", where=folder, cure=cure)
+    return Payload(str(folder), told["board"], told["family"], image, told["genome_hash"], told["channels"])
+
+
+def _of_file(path: Path, board: str | None) -> Payload:
+    if path.suffix != ".bin" or board is None:
+        cure = "Name the folder, or a .bin and its board: nca-hw flash IMAGE.bin --board NAME"
+        raise NcaHwError(f"there is no {SIZES} beside it that tells for which board it is", where=path, cure=cure)
+    target = load_board(board)
+    _flashable(target.family, target.name)
+    image = path.read_bytes()
+    if not 0 < len(image) <= target.memory.flash:
+        raise NcaHwError(f"has {len(image):,} bytes; {target.name} has {target.memory.flash:,} of flash", where=path)
+    if (target.family == "rp2040") != _boots_rp2040(image):
+        of_what = "no image for an RP2040: its boot block's CRC is wrong" if target.family == "rp2040" else "an image for an RP2040"
+        raise NcaHwError(f"is {of_what}, and --board says {board}", where=path, cure="Name the image and the board that belong together.")
+    return Payload(str(path), target.name, target.family, image, None, 0)
+
+
+def _boots_rp2040(image: bytes) -> bool:
+    return len(image) >= BOOT2 and boot_crc(image[: BOOT2 - 4]) == int.from_bytes(image[BOOT2 - 4 : BOOT2], "little")
+
+
+def _flashable(family_name: str, board: str) -> None:
+    if family_name not in FAMILIES:
+        raise NcaHwError(f"there is nothing to flash on {board!r}", cure=f"Boards of these families can be flashed: {', '.join(FAMILIES)}.")
