@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 @common.json_option
 def command(
     what: tuple[str, ...], board: str | None, ports: tuple[str, ...], volumes: Path | None, service_port: str | None,
-    programmer: str | None, baud: int | None, dry_run: bool, everything: bool, watch: bool, count: int | None, array: Path, retries: int, jobs: int, force: bool,
-    as_json: bool,
+    programmer: str | None, baud: int | None, dry_run: bool, everything: bool, watch: bool, count: int | None, array: Path,
+    retries: int, jobs: int, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Write BUILD, a folder of 'nca-hw build', onto the board that is connected, and ask the board whether it runs.
 
