@@ -415,7 +415,7 @@ def test_boards_and_doctor_list_what_is_there(tmp_path: Path) -> None:
     assert "25 cells (5x5) a chip" in run("boards", cwd=tmp_path).stdout
     findings = json.loads(run("doctor", "--json", cwd=tmp_path).stdout)["findings"]
     assert {finding["thing"]: bool(finding["found"]) for finding in findings if not finding["optional"]} == {
-        "C core": True, "simpy": True, "ziglang": True, "PlatformIO": True, "unicorn": True,
+        "C core": True, "simpy": True, "ziglang": True, "PlatformIO": True, "unicorn": True, "pyserial": True,
     }  # fmt: skip
 
 

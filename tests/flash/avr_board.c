@@ -1,10 +1,11 @@
 /* An Arduino board for tests: an AVR on libsimavr with a boot loader of its own in flash, its UART on a pseudo-terminal.
  *
- *     avr_board LINK MCU BOOTLOADER.hex [stuck=ADDRESS:VALUE] [gone=BYTES] [start=IMAGE.bin]
+ *     avr_board LINK MCU BOOTLOADER.hex [stuck=ADDRESS:VALUE] [gone=BYTES] [start=IMAGE.bin] [mute]
  *
  * LINK becomes a symbolic link to the terminal. A pseudo-terminal has no DTR: whoever opens it resets the chip, as opening the port of such a
  * board does. Nobody there: the chip stands still. stuck: a byte of flash that never holds anything else. gone: after so many received bytes the
- * plug is pulled. start: what flash holds at first. Time is never ahead of the host's. */
+ * plug is pulled. start: what flash holds at first. mute: nothing is heard of
+ * it. Time is never ahead of the host's. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -25,13 +26,14 @@
 #define SLICE (CLOCK_HZ / 1000u)
 
 static int terminal;
+static int mute;
 static int full; /* the UART takes no more now */
 
 static void sent(struct avr_irq_t *irq, uint32_t value, void *param)
 {
     const uint8_t byte = (uint8_t)value;
     (void)irq, (void)param;
-    if (write(terminal, &byte, 1) != 1 && errno != EIO && errno != EAGAIN) {
+    if (!mute && write(terminal, &byte, 1) != 1 && errno != EIO && errno != EAGAIN) {
         exit(1);
     }
 }
@@ -107,6 +109,10 @@ int main(int count, char **words)
     for (int i = 4; i < count; i++) {
         FILE *file;
         if (sscanf(words[i], "stuck=%u:%u", &stuck, &value) == 2 || sscanf(words[i], "gone=%u", &gone) == 1) {
+            continue;
+        }
+        if (strcmp(words[i], "mute") == 0) {
+            mute = 1;
             continue;
         }
         if (strncmp(words[i], "start=", 6) != 0 || (file = fopen(words[i] + 6, "rb")) == NULL) {

@@ -1,0 +1,158 @@
+"""Arrays of boards: sixty-four at once of which five fail in different ways, one after the other, interrupted and gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stand_ins import Arduino, Rp2040Volumes, Run, bound_by_permissions, built, document, self_test, wait_until
+
+from nca_hw.core import frames
+from nca_hw.core.genome import load
+from nca_hw.formats.array_file import load_array
+
+Boards = Callable[..., Arduino]
+PICOS, READ_ONLY = 58, "pico-17"
+
+
+def entries(folder: Path) -> dict[int, Any]:
+    return {entry.number: entry for entry in load_array(folder / "array.json").boards}
+
+
+@pytest.mark.slow
+def test_sixty_four_boards_of_which_five_fail(
+    run: Run, rp2040: Path, atmega: Path, volumes: Rp2040Volumes, arduino: Boards, optiboot_168: Path, tmp_path: Path
+) -> None:
+    for n in range(PICOS):
+        volumes.plug_in(f"pico-{n}", read_only=f"pico-{n}" == READ_ONLY)
+    nanos = [
+        arduino("good"), arduino("runs", f"start={atmega / 'nca-hw.bin'}"), arduino("gone", "gone=4000"), arduino("stuck", "stuck=512:85"),
+        arduino("wrong", loader=optiboot_168, mcu="atmega168"), arduino("mute", "mute"),
+    ]  # fmt: skip
+    ports = [word for board in nanos for word in ("--port", board.port)]
+    words = ["flash", rp2040, atmega, "--all", "--volumes", volumes.folder, *ports, "--retries", "0", "--count", "64", "--jobs", "12"]
+
+    done = run(*words, "--json", code=5, without=bound_by_permissions())
+    told = {entry["place"]: entry for entry in document(done)["boards"]}
+    failed = {Path(place).name: entry["reason"] for place, entry in told.items() if entry["status"] == "failed"}
+    assert failed == {READ_ONLY: "read-only", "gone": "gone", "stuck": "mismatch", "wrong": "wrong-chip", "mute": "no-answer"}
+    assert all(entry["error"] for entry in told.values() if entry["status"] == "failed")
+    assert len(told) == len({entry["number"] for entry in told.values()}) == 64
+    assert {Path(p).name: e["verified"] for p, e in told.items() if e["verified"] != "no"} == {"good": "self-test", "runs": "self-test"}
+    assert told[nanos[1].port]["status"] == "skipped"
+    assert len(volumes.flashed) == PICOS - 1 and set(volumes.writes.values()) == {1}
+    image = (rp2040 / "nca-hw.bin").read_bytes()
+    (held,) = set(volumes.flashed.values())
+    assert self_test(held) == frames.self_test(image, load("lizard").cell_hash, 16)
+    first = entries(tmp_path)
+    assert {e.number: e.status for e in first.values()} == {e["number"]: e["status"] for e in told.values()}
+
+    volumes.plug_in(READ_ONLY)
+    for board in nanos[2:]:
+        board.unplug()
+        arduino(Path(board.port).name)
+    told = {entry["place"]: entry for entry in document(run(*words, "--json"))["boards"]}
+    assert {Path(place).name for place, entry in told.items() if entry["now"] == "flashed"} == set(failed)
+    assert {Path(place).name for place, entry in told.items() if entry["now"] == "kept"} == {"good", "runs"}
+    second = entries(tmp_path)
+    assert len(second) == 64 and all(entry.done for entry in second.values())
+    assert {n for n in first if first[n] != second[n]} == {entry.number for entry in first.values() if not entry.done}
+    assert volumes.writes == dict.fromkeys(volumes.writes, 1) and len(volumes.writes) == PICOS
+
+
+def test_boards_are_plugged_in_one_after_the_other(rp2040: Path, volumes: Rp2040Volumes, tmp_path: Path) -> None:
+    process = started(tmp_path, "flash", rp2040, "--all", "--watch", "--count", "3", "--volumes", volumes.folder, "--retries", "0")
+    volumes.plug_in("RPI-RP2", board_id="RP2350")  # always at the same place
+    wait_until(lambda: recorded(tmp_path) == ["failed"], 30)
+    for n in range(1, 4):
+        volumes.plug_in("RPI-RP2")
+        wait_until(lambda n=n: recorded(tmp_path) == ["flashed"] * n, 30)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, output
+    assert volumes.writes == {"RPI-RP2": 3} and sorted(entries(tmp_path)) == [1, 2, 3]
+
+
+def test_ctrl_c_keeps_what_was_done_and_the_next_run_goes_on(rp2040: Path, volumes: Rp2040Volumes, run: Run, tmp_path: Path) -> None:
+    volumes.plug_in("first")
+    process = started(tmp_path, "flash", rp2040, "--all", "--watch", "--volumes", volumes.folder)
+    wait_until(lambda: recorded(tmp_path) == ["flashed"], 30)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130 and "goes on" in output
+    volumes.plug_in("second")
+    run("flash", rp2040, "--all", "--volumes", volumes.folder)
+    assert [(entry.number, Path(entry.place).name) for entry in entries(tmp_path).values()] == [(1, "first"), (2, "second")]
+
+
+def test_ctrl_c_lets_a_board_be_finished(atmega: Path, arduino: Boards, tmp_path: Path, run: Run) -> None:
+    board = arduino("nano")
+    process = started(tmp_path, "flash", atmega, "--all", "--force", "--port", board.port)
+    wait_until(lambda: avrdude_runs(board.port), 30)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    (entry,) = entries(tmp_path).values()
+    assert (entry.status, entry.verified) == ("flashed", "self-test")
+
+
+def test_another_image_is_written_under_the_same_number_and_a_count_that_is_wrong_stops_all(
+    rp2040: Path, volumes: Rp2040Volumes, run: Run, tmp_path: Path
+) -> None:
+    for name in ("a", "b", "c"):
+        volumes.plug_in(name)
+    done = run("flash", rp2040, "--all", "--volumes", volumes.folder, "--count", "4", code=4)
+    assert "3 boards are connected" in done.stderr and "--count says 4" in done.stderr and not volumes.flashed
+    run("flash", rp2040, "--all", "--volumes", volumes.folder, "--count", "3")
+    volumes.plug_in("b")
+    heart = built(tmp_path / "heart", "rp2040", "heart")
+    run("flash", heart, "--all", "--volumes", volumes.folder)
+    hashes = [entry.genome_hash for entry in entries(tmp_path).values()]
+    assert hashes == [load(name).cell_hash for name in ("lizard", "heart", "lizard")]
+
+
+def test_a_board_that_failed_and_is_away_is_not_forgotten(rp2040: Path, volumes: Rp2040Volumes, run: Run, tmp_path: Path) -> None:
+    volumes.plug_in("bad", board_id="RP2350")
+    run("flash", rp2040, "--all", "--volumes", volumes.folder, code=5)
+    (volumes.folder / "bad").rename(tmp_path / "away")
+    volumes.plug_in("good")
+    done = run("flash", rp2040, "--all", "--volumes", volumes.folder, code=5)
+    assert "1 of 2 boards failed: 1" in done.stderr
+
+
+def test_options_of_arrays_are_for_arrays(run: Run, rp2040: Path) -> None:
+    assert "only with --all" in run("flash", rp2040, "--watch", code=2).stderr
+    assert "same family" in run("flash", rp2040, rp2040, "--all", code=2).stderr
+    assert "one board" in run("flash", rp2040, rp2040, code=2).stderr
+
+
+def started(folder: Path, *words: object) -> subprocess.Popen[str]:
+    program = Path(sys.executable).parent / "nca-hw"
+    return subprocess.Popen(
+        [str(program), *map(str, words)], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(os.environ)
+    )  # fmt: skip
+
+
+def recorded(folder: Path) -> list[str]:
+    try:
+        return [board["status"] for board in json.loads((folder / "array.json").read_text())["boards"]]
+    except FileNotFoundError:
+        return []
+
+
+def avrdude_runs(port: str) -> bool:
+    """Whether a program has the port open that is avrdude."""
+    terminal = os.path.realpath(port)
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdigit() and (process / "comm").read_text().strip() == "avrdude":
+                return any(os.path.realpath(handle) == terminal for handle in (process / "fd").iterdir())
+        except OSError:
+            continue
+    return False
