@@ -121,7 +121,7 @@ VERIFIED = {
 def _all(images: list[Payload], means: Means, way: Way, path: Path, dry_run: bool, as_json: bool) -> None:
     from nca_hw.errors import ExitCode, NcaHwError
     from nca_hw.flash import array, one, programs
-    from nca_hw.flash.target import none_found
+    from nca_hw.flash.target import Target, none_found
 
     payloads = {image.family: image for image in images}
     if len(payloads) < len(images):
@@ -130,9 +130,10 @@ def _all(images: list[Payload], means: Means, way: Way, path: Path, dry_run: boo
     boards = array.expected(payloads, means, way, ledger) if not way.watch else array.found(payloads, means)
     if not boards and not way.watch:
         raise none_found(images[0].family, images[0].board, means)
-    for target in boards if not dry_run else []:
-        if target.family != "rp2040":
-            programs.needed(target)
+    if not dry_run:
+        for target in [Target(family, "", port=next(iter(means.ports), None)) for family in payloads] if way.watch else boards:
+            if target.family != "rp2040":
+                programs.needed(target)
     if dry_run:
         steps = {target.place: one.plan(target, payloads[target.family], _files(payloads[target.family]), means) for target in boards}
         if as_json:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from nca_hw.flash.payload import Payload
 from nca_hw.flash.target import Means, Target, targets
 from nca_hw.formats.array_file import BoardEntry, load_array, write_array
 
+SERIAL = ("atmega", "stm32g031")  # families that are written through serial ports
 LOOK_S = 0.3  # how often boards are looked for
 Told = Callable[[BoardEntry, str], None]
 
@@ -66,13 +67,15 @@ class Ledger:
         Args:
             only_failed: at a place whose board is done another one is a new one.
         """
-        for entry in self.entries.values():
-            if target.serial is not None and entry.serial == target.serial and entry.number not in taken:
-                return entry.number
-        for entry in self.entries.values():
-            other = target.serial is not None and entry.serial is not None
-            if entry.place == target.place and not other and entry.number not in taken and not (only_failed and entry.done):
-                return entry.number
+        free = [entry for entry in self.entries.values() if entry.number not in taken]
+        same = [entry for entry in free if target.serial is not None and entry.serial == target.serial]
+        if not same:
+            same = [
+                entry for entry in free
+                if entry.place == target.place and not (entry.serial and target.serial) and not (only_failed and entry.done)
+            ]  # fmt: skip
+        for entry in sorted(same, key=lambda entry: entry.place != target.place):
+            return entry.number
         return max([0, *self.entries, *taken]) + 1
 
     def done(self, payloads: Mapping[str, Payload]) -> int:
@@ -87,10 +90,20 @@ class Ledger:
 
 
 def found(payloads: Mapping[str, Payload], means: Means) -> list[Target]:
-    """Boards of all families for which there is an image, in order of their places. Families share no port: the first takes it."""
+    """Boards of all families for which there is an image, in order of their places.
+
+    Raises:
+        NcaHwError: it can't be told whose the named ports are.
+    """
+    folders = tuple(name for name in means.ports if Path(name).is_dir())
+    serial = [family for family in payloads if family in SERIAL]
+    if len(serial) > 1 and len(folders) < len(means.ports):
+        told = f"--port does not tell whether a board is of the family {' or '.join(serial)}"
+        raise NcaHwError(told, cure="Flash them by two commands, with the same --array.")
     boards: dict[str, Target] = {}
     for family in payloads:
-        for target in targets(family, means):
+        ports = means.ports if len(payloads) == 1 else folders if family == "rp2040" else tuple(p for p in means.ports if p not in folders)
+        for target in targets(family, replace(means, ports=ports)):
             boards.setdefault(target.place, target)
     return list(boards.values())
 
@@ -154,6 +167,7 @@ class _Run:
     ledger: Ledger
     told: Told
     busy: dict[Future[BoardEntry | None], tuple[int, Target]] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)  # places whose board has been written since it was plugged in
 
     def batch(self, pool: ThreadPoolExecutor, boards: Sequence[Target]) -> None:
         for target in boards:
@@ -163,11 +177,11 @@ class _Run:
 
     def watch(self, pool: ThreadPoolExecutor) -> None:
         """Until the count is reached, if there is one, else for ever. A board is written once for every time that it is plugged in."""
-        seen: set[str] = set()
+        seen = self.seen
         while self.way.count is None or self.ledger.done(self.payloads) < self.way.count:
             boards = {target.place: target for target in found(self.payloads, self.means)}
             at_work = {target.place for _, target in self.busy.values()}
-            seen = {place for place in seen if place in boards or place in at_work}
+            seen &= boards.keys() | at_work
             for place, target in boards.items():
                 room = self.way.count is None or self.ledger.done(self.payloads) + len(self.busy) < self.way.count
                 if place not in seen and room:
@@ -189,7 +203,7 @@ class _Run:
         while self.busy:
             ended, _ = wait(self.busy, seconds, FIRST_COMPLETED)
             for future in ended:
-                number, _ = self.busy.pop(future)
+                number, target = self.busy.pop(future)
                 if future.cancelled():
                     continue
                 entry = future.result()
@@ -199,6 +213,8 @@ class _Run:
                     self.told(kept, "kept")
                 else:
                     self.ledger.put(entry)
+                    if target.volume is not None and entry.done:
+                        self.seen.discard(target.place)  # it has restarted: a volume there is the next board
                     self.told(entry, entry.status)
             if seconds is not ALL:
                 return

@@ -86,7 +86,7 @@ def ports(named: Iterable[str] = ()) -> list[Port]:
         info.device: Port(
             info.device,
             f"usb {info.location.partition(':')[0]}" if info.location else info.device,
-            info.serial_number,
+            unique(info.serial_number),
             info.vid,
             info.description,
         )
@@ -96,6 +96,11 @@ def ports(named: Iterable[str] = ()) -> list[Port]:
     if wanted:
         return [known.get(device) or Port(device, device) for device in wanted]
     return sorted((port for port in known.values() if port.vendor is not None), key=lambda port: natural(port.place))
+
+
+def unique(serial: str | None) -> str | None:
+    """A serial number, unless it is one that a maker gives to all of his chips, as 0001."""
+    return serial if serial is not None and len(set(serial.strip("0"))) > 1 else None
 
 
 def natural(text: str) -> list[tuple[int, str]]:

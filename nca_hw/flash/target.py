@@ -121,7 +121,7 @@ def _atmega(means: Means) -> list[Target]:
         return [Target("atmega", f"programmer {means.programmer}", port=named, service=means.service)]
     found = connected.ports(means.ports)
     if not means.ports:
-        found = [port for port in found if port.vendor in connected.SERIAL_OF_AVR]
+        found = [port for port in found if port.vendor in connected.SERIAL_OF_AVR and port.device != means.service]
     return [
         Target("atmega", p.place, p.serial, port=p.device, service=means.service or p.device, resets=means.service is None) for p in found
     ]

@@ -1,5 +1,5 @@
-"""Boards for tests. Boot volumes of RP2040 take a UF2 file, restart, and run what they got on the project's emulated chip; Arduino boards are real
-boot loaders on libsimavr (avr_board.c). What a board does wrong is said when it is made.
+"""Boards for tests. Boot volumes of RP2040 take a UF2 file, restart, and run what they got on the project's emulated chip.
+Arduino boards are real boot loaders on libsimavr: avr_board.c. What a board does wrong is said when it is made.
 """
 
 from __future__ import annotations
@@ -82,6 +82,9 @@ class Rp2040Volumes:
         making.rename(volume)
         self._plugged.add(name)
         return volume
+
+    def unplug(self, name: str) -> None:
+        self._leave(name)
 
     def close(self) -> None:
         self._end.set()

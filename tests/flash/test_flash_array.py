@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,8 @@ def test_boards_are_plugged_in_one_after_the_other(rp2040: Path, volumes: Rp2040
     process = started(tmp_path, "flash", rp2040, "--all", "--watch", "--count", "3", "--volumes", volumes.folder, "--retries", "0")
     volumes.plug_in("RPI-RP2", board_id="RP2350")  # always at the same place
     wait_until(lambda: recorded(tmp_path) == ["failed"], 30)
+    volumes.unplug("RPI-RP2")
+    time.sleep(1)  # a hand is slower
     for n in range(1, 4):
         volumes.plug_in("RPI-RP2")
         wait_until(lambda n=n: recorded(tmp_path) == ["flashed"] * n, 30)
