@@ -45,4 +45,7 @@ void board_report(uint8_t byte);
 /* CRC-16 of the whole image as it lies in flash (link.h: nca_crc16). */
 uint16_t board_image_crc(void);
 
+/* Shows the board's number, if one was written beside the image. Of families that have a place for it. */
+void board_number(void);
+
 #endif

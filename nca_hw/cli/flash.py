@@ -37,12 +37,15 @@ if TYPE_CHECKING:
 @click.option("--array", type=common.FILE, default=Path("array.json"), show_default=True, help="With --all: the file to go on with.")
 @click.option("--retries", type=click.IntRange(0, 20), default=1, show_default=True, help="More attempts, where another may help.")
 @click.option("--jobs", type=click.IntRange(1, 256), default=16, show_default=True, help="With --all: boards that are written at once.")
+@click.option(
+    "--number", is_flag=True, help="With --all: every board is told its number, and shows it with its light after power-on: RP2040."
+)
 @click.option("--force", is_flag=True, help="With --all: write boards that run this image already, too.")
 @common.json_option
 def command(
     what: tuple[str, ...], board: str | None, ports: tuple[str, ...], volumes: Path | None, service_port: str | None,
     programmer: str | None, baud: int | None, dry_run: bool, everything: bool, watch: bool, count: int | None, array: Path,
-    retries: int, jobs: int, force: bool, as_json: bool,
+    retries: int, jobs: int, number: bool, force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Write BUILD, a folder of 'nca-hw build', onto the board that is connected, and ask the board whether it runs.
 
@@ -59,6 +62,7 @@ def command(
         "--watch": watch,
         "--count": count is not None,
         "--force": force,
+        "--number": number,
         "--jobs": common.given("jobs"),
         "--array": common.given("array"),
     }
@@ -69,7 +73,7 @@ def command(
     payloads = [payload(word, board) for word in what or ("lizard",)]
     means = Means(ports, volumes, programmer, service_port, baud)
     if everything:
-        _all(payloads, means, Way(jobs, retries, force, count, watch), array, dry_run, as_json)
+        _all(payloads, means, Way(jobs, retries, force, count, watch, number), array, dry_run, as_json)
     elif len(payloads) > 1:
         raise NcaHwError(f"{len(payloads)} images and one board", cure="Name one; or flash boards of several kinds: --all.")
     else:
@@ -126,6 +130,8 @@ def _all(images: list[Payload], means: Means, way: Way, path: Path, dry_run: boo
     payloads = {image.family: image for image in images}
     if len(payloads) < len(images):
         raise NcaHwError("two images are for the same family of chips", cure="Name one of each.")
+    for image in images if way.number else []:
+        image.uf2(1)  # refuses an image that shows none
     ledger = array.Ledger.opened(path)
     boards = array.expected(payloads, means, way, ledger) if not way.watch else array.found(payloads, means)
     if not boards and not way.watch:

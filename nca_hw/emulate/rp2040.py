@@ -9,10 +9,12 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+import unicorn
+
 from nca_hw.core.frames import BAUD
 from nca_hw.emulate.armv6m import CortexM0Plus
 from nca_hw.emulate.chip import EmulationError
-from nca_hw.firmware.families.rp2040 import FLASH
+from nca_hw.firmware.families.rp2040 import FLASH, SECTOR, number_at
 from nca_hw.formats.boards import Board
 from nca_hw.formats.boot2 import BOOT2, boot_crc
 
@@ -36,6 +38,10 @@ class Rp2040(CortexM0Plus):
     def __init__(self, flash: bytes, board: Board, *, is_seed: bool = False, noise: Callable[[], int] = lambda: 1) -> None:
         self._output_enabled = 0
         super().__init__(flash, board, is_seed=is_seed, noise=noise)
+        number = number_at(board)
+        if number >= FLASH + -(-len(flash) // SECTOR) * SECTOR:
+            self._mu.mem_map(number, SECTOR, unicorn.UC_PROT_READ)
+            self._mu.mem_write(number, b"\xff" * SECTOR)
 
     def reset(self, stack_fill: int = 0xA5) -> None:
         """What the boot ROM does: check the second stage and copy it to SRAM. SRAM holds `stack_fill` everywhere else."""

@@ -56,6 +56,7 @@ class Build:
             "family": self.board.family,
             "genome_hash": self.genome_hash,
             "channels": self.channels,
+            "number_at": None if (place := family(self.board.family).number_at) is None else place(self.board),
             "kernel": self.kernel.name if self.kernel else "C core",
             "toolchain": self.toolchain,
             "warnings": list(self.warnings),

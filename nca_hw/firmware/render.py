@@ -76,6 +76,7 @@ def sources(genome: Genome, board: Board, kernel: Kernel | None) -> tuple[dict[s
         about=frames.about(genome.cell_hash, genome.channels),
         lights=led_channels(genome.channels),
         state_in_perception=state_in_perception(genome), kernel_header=kernel.header if kernel else None, links=bool(links),
+        numbered=chips.number_at is not None,
         rom=chips.rom,
     )  # fmt: skip
     family_sources = (*chips.sources, *(chips.tile_sources if is_tile else ()))

@@ -31,6 +31,7 @@ class Way:
     Attributes:
         jobs: boards that are written at once. retries: more attempts for each. force: boards that run the image already are written, too.
         count: of boards that the array has; None is not told. watch: boards are plugged in one after the other.
+        number: boards are told their numbers, and show them.
     """
 
     jobs: int = 16
@@ -38,6 +39,7 @@ class Way:
     force: bool = False
     count: int | None = None
     watch: bool = False
+    number: bool = False
 
 
 @dataclass
@@ -227,7 +229,7 @@ class _Run:
             if not self.way.force and one.runs(target, payload):
                 same = before is not None and before.done and (before.image_sha256, before.place) == (payload.sha256, target.place)
                 return None if same else _entry(number, target, payload, status="skipped", verified="self-test", attempts=0)
-            done = one.flash(target, payload, self.files[target.family], self.means, self.way.retries)
+            done = one.flash(target, payload, self.files[target.family], self.means, self.way.retries, number if self.way.number else None)
         except FlashFailure as failure:
             told = str(failure)
             return _entry(number, target, payload, status="failed", reason=failure.reason, error=told, attempts=failure.attempts)

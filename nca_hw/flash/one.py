@@ -52,11 +52,11 @@ def runs(target: Target, payload: Payload) -> bool:
     return answer is not None and payload.is_told_by(answer)
 
 
-def flash(target: Target, payload: Payload, files: Path, means: Means, retries: int = 1) -> Done:
+def flash(target: Target, payload: Payload, files: Path, means: Means, retries: int = 1, number: int | None = None) -> Done:
     """Write a board and ask it what it runs.
 
     Args:
-        files: folder of the image, see `prepare`. retries: more attempts, where another may help.
+        files: folder of the image, see `prepare`. retries: more attempts, where another may help. number: that the board will show.
     Raises:
         FlashFailure: the last attempt's; `attempts` is how many there were.
         ToolMissing: the program that writes it is not installed.
@@ -65,7 +65,7 @@ def flash(target: Target, payload: Payload, files: Path, means: Means, retries: 
     while True:
         attempt += 1
         try:
-            verified, note = _attempt(target, payload, files, means)
+            verified, note = _attempt(target, payload, files, means, number)
         except FlashFailure as failure:
             if not failure.again or attempt > retries or not target.present:
                 failure.attempts = attempt
@@ -88,10 +88,10 @@ def plan(target: Target, payload: Payload, files: Path, means: Means) -> list[st
     return lines
 
 
-def _attempt(target: Target, payload: Payload, files: Path, means: Means) -> tuple[Verified, str | None]:
+def _attempt(target: Target, payload: Payload, files: Path, means: Means, number: int | None) -> tuple[Verified, str | None]:
     if target.family == "rp2040":
         with ServicePort(target.service) if target.service else nullcontext() as port:  # the self-test comes as soon as it is written
-            _write_rp2040(target, payload, means)
+            _write_rp2040(target, payload.uf2(number), means)
             if port is None:
                 return "no", UNHEARD
             return _asked(port, target, payload), None
@@ -123,10 +123,10 @@ def _compared(answer: SelfTest, payload: Payload, target: Target) -> Verified:
     return "self-test"
 
 
-def _write_rp2040(target: Target, payload: Payload, means: Means) -> None:
+def _write_rp2040(target: Target, uf2: bytes, means: Means) -> None:
     volume = target.volume
     if volume is None:
         assert target.port is not None
         before = {one.folder for one in connected.volumes(means.volumes)}
         volume = rp2040.touch(target.port, lambda: rp2040.by_place(connected.volumes(means.volumes), target.place, before))
-    rp2040.write(volume, payload.containers()[rp2040.FILE])
+    rp2040.write(volume, uf2)

@@ -14,10 +14,12 @@ from nca_hw.core.genome import load
 from nca_hw.errors import NcaHwError
 from nca_hw.firmware.build import NAME, build
 from nca_hw.firmware.families import family
-from nca_hw.formats.boards import load_board
+from nca_hw.formats.boards import Board, load_board
 from nca_hw.formats.boot2 import BOOT2, boot_crc
+from nca_hw.formats.uf2 import PAYLOAD, to_uf2
 
 SIZES = "size.json"
+NUMBER_MAX = 9999
 FAMILIES = ("rp2040", "atmega", "stm32g031", "ch32v0")
 
 
@@ -28,6 +30,7 @@ class Payload:
     Attributes:
         told: where it came from. board: the kind of board, family: of its chip. image: flash from its first byte on.
         genome_hash, channels: of the genome in it; None and 0 where the image came without its size.json.
+        number_at: address at which the board looks for its number in an array; None where the image does not.
     """
 
     told: str
@@ -36,6 +39,7 @@ class Payload:
     image: bytes
     genome_hash: str | None
     channels: int
+    number_at: int | None = None
 
     @property
     def sha256(self) -> str:
@@ -46,6 +50,20 @@ class Payload:
     def flash(self) -> int:
         """Address of the image's first byte, as programmers know it."""
         return 0x08000000 if self.family == "ch32v0" else family(self.family).flash  # its flash is seen twice: families/ch32v0.py
+
+    def uf2(self, number: int | None = None) -> bytes:
+        """The file for the boot volume of an RP2040, with the board's number in an array, if it has one.
+
+        Raises:
+            NcaHwError: the image does not look for a number, or it has more than four digits.
+        """
+        if number is None:
+            return to_uf2(self.image, self.flash)
+        if self.number_at is None or number > NUMBER_MAX:
+            told = f"has more than four digits: {number}" if self.number_at else f"is not shown by {self.board}"
+            raise NcaHwError(f"a number {told}", where="--number", cure="Leave --number out.")
+        digits = int(f"{number:F>4d}", 16)  # four bits each, Fh for none: rp2040/number.c.j2
+        return to_uf2(self.image, self.flash, more=(self.number_at, digits.to_bytes(2, "little").ljust(PAYLOAD, b"\xff")))
 
     def containers(self) -> dict[str, bytes]:
         """Files for programs that flash: name to bytes."""
@@ -85,7 +103,15 @@ def payload(what: str, board: str | None) -> Payload:
     _flashable(target.family, target.name)
     genome = load(what)
     made = build(genome, target)
-    return Payload(f"{what}, built for {target.name}", target.name, target.family, made.image.binary, genome.cell_hash, genome.channels)
+    return Payload(
+        f"{what}, built for {target.name}",
+        target.name,
+        target.family,
+        made.image.binary,
+        genome.cell_hash,
+        genome.channels,
+        _number_at(target),
+    )
 
 
 def _of_folder(folder: Path, board: str | None) -> Payload:
@@ -93,12 +119,13 @@ def _of_folder(folder: Path, board: str | None) -> Payload:
     try:
         image = (folder / f"{NAME}.bin").read_bytes()
         sizes: Any = json.loads((folder / SIZES).read_bytes())
-        told = {name: sizes[name] for name in ("board", "family", "genome_hash", "channels", "image_sha256")}
+        told = {name: sizes[name] for name in ("board", "family", "genome_hash", "channels", "image_sha256", "number_at")}
     except OSError as error:
         raise NcaHwError(f"can't be read ({error.strerror})", where=error.filename, cure=again) from None
     except (ValueError, KeyError, TypeError) as error:
         raise NcaHwError(f"is not what this version of nca-hw writes ({error!r})", where=folder / SIZES, cure=again) from None
-    if not (all(isinstance(told[name], str) for name in told if name != "channels") and isinstance(told["channels"], int)):
+    texts = all(isinstance(told[name], str) for name in ("board", "family", "genome_hash", "image_sha256"))
+    if not (texts and isinstance(told["channels"], int) and isinstance(told["number_at"], int | None)):
         raise NcaHwError("holds values of the wrong kinds", where=folder / SIZES, cure=again)
     if hashlib.sha256(image).hexdigest() != told["image_sha256"]:
         raise NcaHwError(f"{NAME}.bin and {SIZES} are not of one build", where=folder, cure=again)
@@ -106,7 +133,7 @@ def _of_folder(folder: Path, board: str | None) -> Payload:
     if board is not None and load_board(board).name != told["board"]:
         cure = f"Leave --board out, or build for it: nca-hw build --board {board} -o FOLDER"
         raise NcaHwError(f"the image is for {told['board']} ({told['family']}), and --board says {board}", where=folder, cure=cure)
-    return Payload(str(folder), told["board"], told["family"], image, told["genome_hash"], told["channels"])
+    return Payload(str(folder), told["board"], told["family"], image, told["genome_hash"], told["channels"], told["number_at"])
 
 
 def _of_file(path: Path, board: str | None) -> Payload:
@@ -121,7 +148,12 @@ def _of_file(path: Path, board: str | None) -> Payload:
     if (target.family == "rp2040") != _boots_rp2040(image):
         of_what = "no image for an RP2040: its boot block's CRC is wrong" if target.family == "rp2040" else "an image for an RP2040"
         raise NcaHwError(f"is {of_what}, and --board says {board}", where=path, cure="Name the image and the board that belong together.")
-    return Payload(str(path), target.name, target.family, image, None, 0)
+    return Payload(str(path), target.name, target.family, image, None, 0, _number_at(target))
+
+
+def _number_at(board: Board) -> int | None:
+    place = family(board.family).number_at
+    return None if place is None else place(board)
 
 
 def _boots_rp2040(image: bytes) -> bool:

@@ -10,16 +10,19 @@ RP2040_FAMILY = 0xE48BFF56
 PAYLOAD = 256
 
 
-def to_uf2(image: bytes, address: int, family: int = RP2040_FAMILY) -> bytes:
-    """The UF2 file that writes `image` to flash at `address`: blocks of 256 bytes, the last one filled with zeros."""
-    count = -(-len(image) // PAYLOAD)
+def to_uf2(image: bytes, address: int, family: int = RP2040_FAMILY, *, more: tuple[int, bytes] | None = None) -> bytes:
+    """The UF2 file that writes `image` to flash at `address`: blocks of 256 bytes, the last one filled with zeros.
+
+    Args:
+        more: an address and bytes, at most a block of them, that are written first.
+    """
+    pieces = [(address + at, image[at : at + PAYLOAD]) for at in range(0, len(image), PAYLOAD)]
+    if more is not None:
+        pieces.insert(0, more)
     blocks = []
-    for number in range(count):
-        payload = image[number * PAYLOAD : (number + 1) * PAYLOAD].ljust(476, b"\0")
-        head = struct.pack(
-            "<8I", MAGIC_START0, MAGIC_START1, FAMILY_PRESENT, address + number * PAYLOAD, PAYLOAD, number, count, family
-        )
-        blocks.append(head + payload + struct.pack("<I", MAGIC_END))
+    for number, (at, piece) in enumerate(pieces):
+        head = struct.pack("<8I", MAGIC_START0, MAGIC_START1, FAMILY_PRESENT, at, PAYLOAD, number, len(pieces), family)
+        blocks.append(head + piece.ljust(476, b"\0") + struct.pack("<I", MAGIC_END))
     return b"".join(blocks)
 
 

@@ -49,6 +49,7 @@ class Family:
         containers: files for flashing, name to bytes, from the image. kernels: from fast to small.
         rom: the compiler's word for what lies in flash, where flash has addresses of its own.
         baud: the service port's real speed, bits a second, at a clock in Hz. frame_us: of a frame of 16 channels on a wire, us.
+        number_at: address at which a board finds its number in an array; None where its image does not look for one.
     """
 
     name: str
@@ -67,3 +68,4 @@ class Family:
     second_opinion: Compiler | None = None
     kernels: tuple[Kernel, ...] = ()
     rom: str = ""
+    number_at: Callable[[Board], int] | None = None
