@@ -125,6 +125,7 @@ VERIFIED = {
 def _all(images: list[Payload], means: Means, way: Way, path: Path, dry_run: bool, as_json: bool) -> None:
     from nca_hw.errors import ExitCode, NcaHwError
     from nca_hw.flash import array, one, programs
+    from nca_hw.flash.connected import unmounted
     from nca_hw.flash.target import Target, none_found
 
     payloads = {image.family: image for image in images}
@@ -134,6 +135,8 @@ def _all(images: list[Payload], means: Means, way: Way, path: Path, dry_run: boo
         image.uf2(1)  # refuses an image that shows none
     ledger = array.Ledger.opened(path)
     boards = array.expected(payloads, means, way, ledger) if not way.watch else array.found(payloads, means)
+    if "rp2040" in payloads and means.volumes is None and (waiting := unmounted()):
+        common.say(f"not mounted, and left out: {', '.join(waiting)}  (udisksctl mount -b {waiting[0]})")
     if not boards and not way.watch:
         raise none_found(images[0].family, images[0].board, means)
     if not dry_run:

@@ -16,6 +16,7 @@ INFO = "INFO_UF2.TXT"
 MOUNTS = Path("/proc/mounts")
 BLOCK_DEVICES = Path("/sys/class/block")
 RASPBERRY_PI = 0x2E8A
+DEBUG_PROBES = (0x000C, 0x0004)  # products of Raspberry Pi that are programmers and adapters, and no boards to be flashed
 # Who makes the USB chips of Arduino boards and of their copies: FTDI, WCH, Silicon Labs, Arduino, Arduino's own and Prolific.
 SERIAL_OF_AVR = (0x0403, 0x1A86, 0x10C4, 0x2341, 0x2A03, 0x067B)
 STMICRO = 0x0483
@@ -54,6 +55,7 @@ class Port:
     place: str
     serial: str | None = None
     vendor: int | None = None
+    product: int | None = None
     told: str = ""
 
 
@@ -88,13 +90,14 @@ def ports(named: Iterable[str] = ()) -> list[Port]:
             f"usb {info.location.partition(':')[0]}" if info.location else info.device,
             unique(info.serial_number),
             info.vid,
+            info.pid,
             info.description,
         )
         for info in list_ports.comports()
     }
     wanted = list(named)
     if wanted:
-        return [known.get(device) or Port(device, device) for device in wanted]
+        return [known.get(device) or known.get(os.path.realpath(device)) or Port(device, device) for device in wanted]
     return sorted((port for port in known.values() if port.vendor is not None), key=lambda port: natural(port.place))
 
 

@@ -101,10 +101,12 @@ def _rp2040(means: Means) -> list[Target]:
         return found + [_touched(port, means) for port in connected.ports(name for name in means.ports if Path(name) not in folders)]
     found = [_on(volume, means) for volume in connected.volumes(means.volumes)]
     if means.volumes is None:
-        found += [
-            _touched(port, means) for port in connected.ports() if port.vendor == connected.RASPBERRY_PI and port.device != means.service
-        ]
+        found += [_touched(port, means) for port in connected.ports() if port.device != means.service and _may_be_touched(port)]
     return found
+
+
+def _may_be_touched(port: Port) -> bool:
+    return port.vendor == connected.RASPBERRY_PI and port.product not in connected.DEBUG_PROBES
 
 
 def _on(volume: Volume, means: Means) -> Target:
