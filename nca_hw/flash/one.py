@@ -102,6 +102,8 @@ def _attempt(target: Target, payload: Payload, files: Path, means: Means, number
         if target.resets:
             port.reset()
             return _asked(port, target, payload), None
+        if target.family == "stm32g031" and target.service == target.port:
+            port.start_stm32(payload.flash)
         answer = port.self_test(BOOT_LOADER_S, payload.channels)
     if answer is None:
         return "read-back", f"no self-test was heard at {target.service}: it comes only after a reset"

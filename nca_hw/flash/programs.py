@@ -15,6 +15,7 @@ TIMEOUT_S = 90.0
 AVR_BAUDS = (115_200, 57_600)  # of optiboot, and of the boot loader that older Nanos have
 ORDER = {"atmega": (tools.AVRDUDE,), "ch32v0": (tools.WLINK, tools.MINICHLINK, tools.RVPROG)}
 STM32_BAUD = 115_200
+STM32_ID = 0x466  # AN2606, table of device-dependent boot loader parameters
 
 NO_ANSWER = re.compile(r"not in sync|not responding|Failed to init device|can't open|unable to open|no device found|not found", re.I)
 WRONG_CHIP = re.compile(r"expected signature.*|Unknown/unsupported device.*|UNEXPECTED idcode.*|chip (type )?mismatch.*", re.I)
@@ -55,7 +56,7 @@ def commands(target: Target, files: Path, flash: int, means: Means) -> list[list
         return [[program, "-c", "arduino", "-P", str(target.port), "-b", str(baud), "-D", *what] for baud in bauds]
     if program == "stm32flash":
         at = f"{flash:#x}"
-        return [[program, "-b", str(means.baud or STM32_BAUD), "-f", "-S", at, "-w", binary, "-v", "-g", at, str(target.port)]]
+        return [[program, "-b", str(means.baud or STM32_BAUD), "-f", "-S", at, "-w", binary, "-v", str(target.port)]]
     if program == "openocd":
         do = f"program {{{binary}}} verify reset exit {flash:#x}"
         return [[program, "-f", "interface/stlink.cfg", "-f", "target/stm32g0x.cfg", "-c", do]]
@@ -78,12 +79,21 @@ def write(target: Target, files: Path, flash: int, means: Means) -> None:
     for command in commands(target, files, flash, means):
         ran = tools.run(command, TIMEOUT_S, _stop(target))
         if ran.code == 0:
+            _check_device(target, ran.said)
             return
         failure = _failure(target, command[0], ran)
         if failure.reason != "no-answer":
             break
     assert failure is not None
     raise failure
+
+
+def _check_device(target: Target, said: str) -> None:
+    """stm32flash writes every STM32 that it knows, and tells which one it was."""
+    found = re.search(r"Device ID\s*: 0x(\w+)", said)
+    if found is not None and int(found[1], 16) != STM32_ID:
+        told = f"its device ID is 0x{found[1]}, that of an STM32G031 is {STM32_ID:#06x}; stm32flash has written it all the same"
+        raise FlashFailure("wrong-chip", told, where=target.port)
 
 
 def _stop(target: Target) -> Callable[[str], str | None]:
@@ -109,7 +119,7 @@ def _failure(target: Target, program: str, ran: tools.Ran) -> FlashFailure:
             "wrong-chip", f"{program}: {found[0].strip()}{f', this one is {signature[1]}' if signature else ''}", where=where
         )
     if MISMATCH.search(ran.said):
-        at = re.search(r"device 0x\w+ != input 0x\w+ at addr \w+|first mismatch at byte \w+.*", ran.said)
+        at = re.search(r"device 0x\w+ != input 0x\w+ at addr \w+|address 0x\w+, expected 0x\w+ and found 0x\w+", ran.said)
         told = f"{program} reads back something else than it has written{f': {at[0]}' if at else ''}"
         return FlashFailure(
             "mismatch", told, where=where, cure="Try again; if it stays so, the chip's flash is worn out or broken.", again=True

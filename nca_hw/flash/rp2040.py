@@ -13,6 +13,7 @@ import serial
 from nca_hw.flash.connected import Volume
 from nca_hw.flash.failure import FlashFailure
 from nca_hw.flash.self_test import unopened
+from nca_hw.flash.stm32 import SERIAL_ERRORS
 
 FILE = "nca-hw.uf2"
 CHUNK = 4096
@@ -66,7 +67,7 @@ def touch(port: str, find: Callable[[], Volume | None]) -> Volume:
     try:
         with serial.Serial(port, TOUCH_BAUD):
             pass
-    except (OSError, ValueError) as error:
+    except SERIAL_ERRORS as error:
         raise unopened(port, error) from None
     found: list[Volume] = []
 

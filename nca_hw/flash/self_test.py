@@ -9,7 +9,9 @@ from types import TracebackType
 import serial
 
 from nca_hw.core import frames
+from nca_hw.flash import stm32
 from nca_hw.flash.failure import FlashFailure
+from nca_hw.flash.stm32 import SERIAL_ERRORS
 
 PULSE_S = 0.05
 SILENCE_S = 0.05
@@ -28,24 +30,31 @@ class ServicePort:
         self._heard = bytearray()
         try:
             self._line = serial.Serial(port, frames.BAUD, timeout=SILENCE_S)
-        except (OSError, ValueError) as error:  # SerialException is an OSError
+        except SERIAL_ERRORS as error:
             raise unopened(port, error) from None
 
     def __enter__(self) -> ServicePort:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*SERIAL_ERRORS):
             self._line.close()
 
     def reset(self) -> None:
         """Let go of DTR and pull it again, which resets an Arduino. What has no such line was reset by the opening, or is not."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*SERIAL_ERRORS):
             self._line.dtr = False
             time.sleep(PULSE_S)
             self._line.dtr = True
             self._line.reset_input_buffer()
             self._heard.clear()
+
+    def start_stm32(self, address: int) -> bool:
+        """Start what a serial boot loader at this very port has written; whether it has acknowledged that."""
+        try:
+            return stm32.go(self._line, address)
+        except SERIAL_ERRORS:
+            return False
 
     def self_test(self, seconds: float, channels: int = 0) -> frames.SelfTest | None:
         """The first self-test that comes within a time.
@@ -59,7 +68,7 @@ class ServicePort:
         while time.monotonic() < end:
             try:
                 piece = self._line.read(256)
-            except (OSError, TypeError) as error:  # TypeError: pyserial, where the port vanishes while it reads
+            except (*SERIAL_ERRORS, TypeError) as error:  # TypeError: pyserial, where the port vanishes while it reads
                 raise FlashFailure("gone", f"the port went away while the self-test was waited for ({error})", again=True) from None
             self._heard += piece
             if piece:
