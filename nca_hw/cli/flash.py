@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,6 +138,11 @@ def _all(images: list[Payload], means: Means, way: Way, path: Path, dry_run: boo
     boards = array.expected(payloads, means, way, ledger) if not way.watch else array.found(payloads, means)
     if "rp2040" in payloads and means.volumes is None and (waiting := unmounted()):
         common.say(f"not mounted, and left out: {', '.join(waiting)}  (udisksctl mount -b {waiting[0]})")
+    if means.service is not None and len(boards) > 1 and not way.watch:
+        what = f"{len(boards)} boards are connected, and {means.service} hears one"
+        raise NcaHwError(what, where="--service-port", cure="Leave it out; or flash one after the other: --watch.")
+    if means.service is not None:
+        way = replace(way, jobs=1)
     if not boards and not way.watch:
         raise none_found(images[0].family, images[0].board, means)
     if not dry_run:

@@ -120,6 +120,7 @@ def flash_all(payloads: Mapping[str, Payload], files: Mapping[str, Path], means:
         KeyboardInterrupt: after boards that were being written have been finished; the ledger holds them.
         NcaHwError: with `count`, there are more or fewer.
     """
+    write_array(ledger.path, ledger.entries)  # that it can't be written is told before a board is
     run = _Run(payloads, files, means, way, ledger, told)
     with ThreadPoolExecutor(way.jobs) as pool:
         try:

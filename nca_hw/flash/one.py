@@ -13,7 +13,7 @@ from nca_hw.core.frames import SelfTest
 from nca_hw.flash import connected, programs, rp2040
 from nca_hw.flash.failure import FlashFailure
 from nca_hw.flash.payload import Payload
-from nca_hw.flash.self_test import BOOT_LOADER_S, ServicePort
+from nca_hw.flash.self_test import BOOT_LOADER_S, START_S, ServicePort
 from nca_hw.flash.target import Means, Target
 from nca_hw.formats.files import make_folder
 
@@ -104,16 +104,17 @@ def _attempt(target: Target, payload: Payload, files: Path, means: Means, number
             return _asked(port, target, payload), None
         if target.family == "stm32g031" and target.service == target.port:
             port.start_stm32(payload.flash)
-        answer = port.self_test(BOOT_LOADER_S, payload.channels)
+        answer = port.self_test(START_S, payload.channels)
     if answer is None:
         return "read-back", f"no self-test was heard at {target.service}: it comes only after a reset"
     return _compared(answer, payload, target), None
 
 
 def _asked(port: ServicePort, target: Target, payload: Payload) -> Verified:
-    answer = port.self_test(BOOT_LOADER_S, payload.channels)
+    seconds = BOOT_LOADER_S if target.resets else START_S
+    answer = port.self_test(seconds, payload.channels)
     if answer is None:
-        told = f"it was written, and no self-test came within {BOOT_LOADER_S:g} s"
+        told = f"it was written, and no self-test came within {seconds:g} s"
         raise FlashFailure("no-answer", told, where=target.service, cure="Is this port connected to the board's service pin?", again=True)
     return _compared(answer, payload, target)
 

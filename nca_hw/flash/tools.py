@@ -61,7 +61,7 @@ class Ran:
 
 
 def run(command: Sequence[str], timeout_s: float, stop: Callable[[str], str | None] = lambda said: None) -> Ran:
-    """Run a program, away from the terminal's Ctrl-C: who writes a chip is not interrupted.
+    """Run a program, away from the terminal's Ctrl-C: of an array, whose boards are finished, it does not hear.
 
     Args:
         stop: asked again and again with what the program has said; a reason is its end.
@@ -79,11 +79,15 @@ def run(command: Sequence[str], timeout_s: float, stop: Callable[[str], str | No
     listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     end, why = time.monotonic() + timeout_s, None
-    while process.poll() is None and why is None:
-        time.sleep(LINE_S)
-        why = stop(said.decode(errors="replace")) or (f"it took more than {timeout_s:g} s" if time.monotonic() > end else None)
-    if process.poll() is None:
-        process.kill()
-    process.wait()
-    listener.join(1)
+    try:
+        while process.poll() is None and why is None:
+            time.sleep(LINE_S)
+            why = stop(said.decode(errors="replace")) or (f"it took more than {timeout_s:g} s" if time.monotonic() > end else None)
+    finally:  # also where Ctrl-C ends the wait: nothing goes on writing behind the user's back
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        listener.join(1)
+        if process.stdout is not None and not listener.is_alive():
+            process.stdout.close()
     return Ran(None if why else process.returncode, said.decode(errors="replace"), why)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,8 @@ import pytest
 import stand_ins
 from stand_ins import Arduino, Rp2040Volumes, Run, built
 from tools import missing
+
+from nca_hw.cli.app import main
 
 
 @pytest.fixture(scope="session")
@@ -75,15 +76,24 @@ def volumes(tmp_path: Path) -> Iterator[Rp2040Volumes]:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """`nca-hw` as its users start it, in a folder of its own."""
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`nca-hw` in a folder of its own: here, which is quicker, or as a program of its own behind other words."""
     program = Path(sys.executable).parent / "nca-hw"
 
     def command(*words: object, code: int = 0, without: tuple[str, ...] = (), **environment: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*without, str(program), *map(str, words)], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-            env={**os.environ, **environment},
-        )  # fmt: skip
+        line = [*without, str(program), *map(str, words)]
+        if without:
+            done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+        else:
+            with monkeypatch.context() as patch:
+                patch.chdir(tmp_path)
+                patch.setattr(sys, "argv", line)
+                for name, value in environment.items():
+                    patch.setenv(name, value)
+                capsys.readouterr()
+                with pytest.raises(SystemExit) as ended:
+                    main()
+                done = subprocess.CompletedProcess(line, int(ended.value.code or 0), *capsys.readouterr())
         assert done.returncode == code, done.stdout + done.stderr
         return done
 

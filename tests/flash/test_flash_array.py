@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stand_ins import Arduino, Rp2040Volumes, Run, bound_by_permissions, built, document, self_test, wait_until
+from stand_ins import Arduino, Rp2040Volumes, Run, bound_by_permissions, built, document, self_test, terminal, wait_until
 
 from nca_hw.core import frames
 from nca_hw.core.genome import load
@@ -40,7 +40,7 @@ def test_sixty_four_boards_of_which_five_fail(
     ports = [word for board in nanos for word in ("--port", board.port)]
     words = ["flash", rp2040, atmega, "--all", "--volumes", volumes.folder, *ports, "--retries", "0", "--count", "64", "--jobs", "12"]
 
-    done = run(*words, "--json", code=5, without=bound_by_permissions())
+    done = run(*words, "--json", code=5, without=bound_by_permissions() or ("env",))
     told = {entry["place"]: entry for entry in document(done)["boards"]}
     failed = {Path(place).name: entry["reason"] for place, entry in told.items() if entry["status"] == "failed"}
     assert failed == {READ_ONLY: "read-only", "gone": "gone", "stuck": "mismatch", "wrong": "wrong-chip", "mute": "no-answer"}
@@ -127,6 +127,34 @@ def test_a_board_that_failed_and_is_away_is_not_forgotten(rp2040: Path, volumes:
     volumes.plug_in("good")
     done = run("flash", rp2040, "--all", "--volumes", volumes.folder, code=5)
     assert "1 of 2 boards failed: 1" in done.stderr
+
+
+def test_boards_that_are_watched_are_heard_one_after_the_other(rp2040: Path, volumes: Rp2040Volumes, run: Run, tmp_path: Path) -> None:
+    with terminal() as (board, port):
+        for name in ("a", "b"):
+            volumes.plug_in(name, service=board)
+        told = run("flash", rp2040, "--all", "--volumes", volumes.folder, "--service-port", port, code=2).stderr
+        assert "hears one" in told and not volumes.flashed
+        run("flash", rp2040, "--all", "--volumes", volumes.folder, "--service-port", port, "--watch", "--count", "2")
+    assert [entry.verified for entry in entries(tmp_path).values()] == ["self-test", "self-test"]
+
+
+def test_a_file_that_can_not_be_written_stops_all_before_a_board_is(rp2040: Path, volumes: Rp2040Volumes, run: Run, tmp_path: Path) -> None:
+    volumes.plug_in("a")
+    told = run("flash", rp2040, "--all", "--volumes", volumes.folder, "--array", tmp_path / "nowhere" / "array.json", code=2).stderr
+    assert "can't be written" in told and not volumes.flashed
+    (tmp_path / "array.json").write_text('{"schema": "nca-hw/array/1", "boards": [{"number": 0}]}')
+    told = run("flash", rp2040, "--all", "--volumes", volumes.folder, code=2).stderr
+    assert "boards[0].number" in told and not volumes.flashed
+
+
+def test_ctrl_c_ends_the_writing_of_a_single_board(atmega: Path, arduino: Boards, tmp_path: Path) -> None:
+    board = arduino("nano")
+    process = started(tmp_path, "flash", atmega, "--port", board.port)
+    wait_until(lambda: avrdude_runs(board.port), 30)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130 and not avrdude_runs(board.port)
 
 
 def test_options_of_arrays_are_for_arrays(run: Run, rp2040: Path) -> None:

@@ -16,6 +16,7 @@ def test_avrdude_writes_the_image_and_the_board_tells_that_it_runs_it(run: Run, 
     assert told["verified"] == "self-test" and told["attempts"] == 1
 
 
+@pytest.mark.slow
 def test_the_boot_loader_of_older_nanos_will_do(run: Run, atmega: Path, arduino: Boards) -> None:
     board = arduino("nano", loader=OLD_NANO)
     assert document(run("flash", atmega, "--port", board.port, "--baud", 57600, "--json"))["verified"] == "self-test"

@@ -116,7 +116,7 @@ def test_a_board_that_is_pulled_out_while_it_is_written_is_told(rp2040: Path, vo
     image = payload(str(rp2040), None)
     means = Means(volumes=volumes.folder)
     (target,) = targets("rp2040", means)
-    with pytest.raises(FlashFailure, match=r"went away after [0-9,]+ of 18,944 bytes") as told:
+    with pytest.raises(FlashFailure, match=r"went away after [0-9,]+ of 19,456 bytes") as told:
         slow(lambda: one.flash(target, image, tmp_path, means))
     assert told.value.reason == "gone" and "RPI-RP2" not in volumes.flashed
 
