@@ -72,7 +72,7 @@ def command(
     if volumes is not None and not volumes.is_dir():
         raise NcaHwError("is no folder", where=f"--volumes {volumes}", cure="Name the folder in which boot volumes appear as folders.")
     payloads = [payload(word, board) for word in what or ("lizard",)]
-    means = Means(ports, volumes, programmer, service_port, baud)
+    means = Means(tuple(port for port in ports if port), volumes, programmer, service_port, baud)
     if everything:
         _all(payloads, means, Way(jobs, retries, force, count, watch, number), array, dry_run, as_json)
     elif len(payloads) > 1:
@@ -100,6 +100,7 @@ def _one(image: Payload, means: Means, retries: int, dry_run: bool, as_json: boo
         for step in steps:
             click.echo(f"would {'run: ' if target.family != 'rp2040' and step is not steps[-1] else ''}{step}")
         return
+    common.say(f"writing {target.place} ...")
     with tempfile.TemporaryDirectory(prefix="nca-hw-") as folder:
         done = one.flash(target, image, one.prepare(image, Path(folder)), means, retries)
     if as_json:

@@ -233,7 +233,7 @@ class _Run:
             done = one.flash(target, payload, self.files[target.family], self.means, self.way.retries, number if self.way.number else None)
         except FlashFailure as failure:
             told = str(failure)
-            return _entry(number, target, payload, status="failed", reason=failure.reason, error=told, attempts=failure.attempts)
+            return _entry(number, target, payload, status="failed", reason=failure.reason, error=told[:4000], attempts=failure.attempts)
         return _entry(number, target, payload, status="flashed", verified=done.verified, note=done.note, attempts=done.attempts)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from nca_hw.formats.uf2 import volume_info
 
 INFO = "INFO_UF2.TXT"
+INFO_BYTES = 4096  # of it, that are read
 MOUNTS = Path("/proc/mounts")
 BLOCK_DEVICES = Path("/sys/class/block")
 RASPBERRY_PI = 0x2E8A
@@ -114,7 +115,8 @@ def natural(text: str) -> list[tuple[int, str]]:
 def volume(folder: Path) -> Volume | None:
     """The boot volume in a folder; None where it is none."""
     try:
-        info = volume_info((folder / INFO).read_text(errors="replace"))
+        with (folder / INFO).open("rb") as file:
+            info = volume_info(file.read(INFO_BYTES).decode(errors="replace"))
     except OSError:
         return None
     device = next((Path(device).name for device, at in _fat_mounts() if at == folder), None)

@@ -16,7 +16,7 @@ from nca_hw.flash.stm32 import SERIAL_ERRORS
 PULSE_S = 0.05
 SILENCE_S = 0.05
 CHANNELS = range(5, 65)  # that a genome may have, and a self-test tells an image and a genome with
-BOOT_LOADER_S = 4.0  # optiboot waits for a second, older ones for two, and then the cell starts
+BOOT_LOADER_S = 6.0  # optiboot waits for a second, older ones for two, and then the cell starts
 START_S = 2.0  # without one: the self-test is the first thing that a cell does
 
 

@@ -1,11 +1,11 @@
 /* An Arduino board for tests: an AVR on libsimavr with a boot loader of its own in flash, its UART on a pseudo-terminal.
  *
- *     avr_board LINK MCU BOOTLOADER.hex [stuck=ADDRESS:VALUE] [gone=BYTES] [start=IMAGE.bin] [mute]
+ *     avr_board LINK MCU BOOTLOADER.hex [stuck=ADDRESS:VALUE] [gone=BYTES] [start=IMAGE.bin] [mute=OPENINGS]
  *
  * LINK becomes a symbolic link to the terminal. A pseudo-terminal has no DTR: whoever opens it resets the chip, as opening the port of such a
  * board does. Nobody there: the chip stands still. stuck: a byte of flash that never holds anything else. gone: after so many received bytes the
- * plug is pulled. start: what flash holds at first. mute: nothing is heard of
- * it. Time is never ahead of the host's. */
+ * plug is pulled. start: what flash holds at first. mute: nothing is heard of it in the first so many openings. Time is never ahead of the
+ * host's. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,7 @@
 #define SLICE (CLOCK_HZ / 1000u)
 
 static int terminal;
-static int mute;
+static unsigned mute; /* openings that are left in which nothing is heard */
 static int full; /* the UART takes no more now */
 
 static void sent(struct avr_irq_t *irq, uint32_t value, void *param)
@@ -108,11 +108,8 @@ int main(int count, char **words)
     avr->reset_pc = load(avr, words[3]);
     for (int i = 4; i < count; i++) {
         FILE *file;
-        if (sscanf(words[i], "stuck=%u:%u", &stuck, &value) == 2 || sscanf(words[i], "gone=%u", &gone) == 1) {
-            continue;
-        }
-        if (strcmp(words[i], "mute") == 0) {
-            mute = 1;
+        if (sscanf(words[i], "stuck=%u:%u", &stuck, &value) == 2 || sscanf(words[i], "gone=%u", &gone) == 1 ||
+            sscanf(words[i], "mute=%u", &mute) == 1) {
             continue;
         }
         if (strncmp(words[i], "start=", 6) != 0 || (file = fopen(words[i] + 6, "rb")) == NULL) {
@@ -154,6 +151,7 @@ int main(int count, char **words)
     for (;;) {
         short events;
         if (!somebody(&events)) {
+            mute -= (unsigned)(open && mute != 0);
             open = 0;
             usleep(1000);
             continue;

@@ -35,7 +35,7 @@ def test_sixty_four_boards_of_which_five_fail(
         volumes.plug_in(f"pico-{n}", read_only=f"pico-{n}" == READ_ONLY)
     nanos = [
         arduino("good"), arduino("runs", f"start={atmega / 'nca-hw.bin'}"), arduino("gone", "gone=4000"), arduino("stuck", "stuck=512:85"),
-        arduino("wrong", loader=optiboot_168, mcu="atmega168"), arduino("mute", "mute"),
+        arduino("wrong", loader=optiboot_168, mcu="atmega168"), arduino("mute", "mute=1000"),
     ]  # fmt: skip
     ports = [word for board in nanos for word in ("--port", board.port)]
     words = ["flash", rp2040, atmega, "--all", "--volumes", volumes.folder, *ports, "--retries", "0", "--count", "64", "--jobs", "12"]

@@ -47,6 +47,14 @@ def test_an_image_that_runs_already_is_not_written_again(run: Run, atmega: Path,
     assert (entry["number"], entry["status"], entry["verified"], entry["attempts"]) == (1, "flashed", "self-test", 1)
 
 
+@pytest.mark.slow
+def test_a_board_that_answers_only_the_second_time_is_tried_again(run: Run, atmega: Path, arduino: Boards) -> None:
+    words = ["flash", atmega, "--baud", 115200, "--port"]
+    assert "no boot loader answers" in run(*words, arduino("deaf", "mute=1").port, "--retries", 0, code=4).stderr
+    told = document(run(*words, arduino("hard-of-hearing", "mute=1").port, "--json"))
+    assert (told["verified"], told["attempts"]) == ("self-test", 2)
+
+
 def test_a_missing_program_and_a_missing_port_are_told(run: Run, atmega: Path, tmp_path: Path) -> None:
     assert "apt-get install avrdude" in run("flash", atmega, "--port", tmp_path / "nano", code=3, PATH="").stderr
     assert "apt-get install avrdude" in run("flash", atmega, "--all", "--port", tmp_path / "nano", code=3, PATH="").stderr
