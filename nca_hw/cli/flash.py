@@ -72,6 +72,8 @@ def command(
     if volumes is not None and not volumes.is_dir():
         raise NcaHwError("is no folder", where=f"--volumes {volumes}", cure="Name the folder in which boot volumes appear as folders.")
     payloads = [payload(word, board) for word in what or ("lizard",)]
+    if programmer is not None and [image.family for image in payloads] != ["atmega"]:
+        raise NcaHwError("is for the ATmega328P alone", where="--programmer", cure="Leave it out, or name a build for atmega328p.")
     means = Means(tuple(port for port in ports if port), volumes, programmer, service_port, baud)
     if everything:
         _all(payloads, means, Way(jobs, retries, force, count, watch, number), array, dry_run, as_json)

@@ -139,7 +139,8 @@ def _of_folder(folder: Path, board: str | None) -> Payload:
 def _of_file(path: Path, board: str | None) -> Payload:
     if path.suffix != ".bin" or board is None:
         cure = "Name the folder, or a .bin and its board: nca-hw flash IMAGE.bin --board NAME"
-        raise NcaHwError(f"there is no {SIZES} beside it that tells for which board it is", where=path, cure=cure)
+        place = "in" if path.is_dir() else "beside"
+        raise NcaHwError(f"there is no {SIZES} {place} it that tells for which board it is", where=path, cure=cure)
     target = load_board(board)
     _flashable(target.family, target.name)
     image = path.read_bytes()

@@ -75,6 +75,8 @@ def write(target: Target, files: Path, flash: int, means: Means) -> None:
         ToolMissing: the program is not installed.
     """
     needed(target)
+    if not target.present:
+        raise FlashFailure("port", "is not there", where=target.port, cure=BOOT_LOADER[target.family])
     failure: FlashFailure | None = None
     for command in commands(target, files, flash, means):
         ran = tools.run(command, TIMEOUT_S, _stop(target))

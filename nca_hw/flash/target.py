@@ -88,10 +88,10 @@ def none_found(family: str, board: str, means: Means) -> NcaHwError:
 
 def several_found(found: Sequence[Target]) -> NcaHwError:
     """There is more than one board, and one was meant."""
-    places = "\n".join(f"    {target.place:16s} {target.port or (target.volume.folder if target.volume else '')}" for target in found)
-    first = found[0].port or (found[0].volume.folder if found[0].volume else found[0].place)
-    cure = f"Name one: --port {first}. Or flash all of them: --all."
-    return NcaHwError(f"{len(found)} boards are connected:\n{places}", cure=cure, exit_code=ExitCode.PORT_OR_BOARD)
+    names = [target.port or str(target.volume.folder if target.volume else target.place) for target in found]
+    lines = [f"    {name}" if name == target.place else f"    {target.place:16s} {name}" for target, name in zip(found, names, strict=True)]
+    cure = f"Name one: --port {names[0]}. Or flash all of them: --all."
+    return NcaHwError(f"{len(found)} boards are connected:\n" + "\n".join(lines), cure=cure, exit_code=ExitCode.PORT_OR_BOARD)
 
 
 def _rp2040(means: Means) -> list[Target]:

@@ -29,12 +29,12 @@ class Tool:
         return shutil.which(self.program)
 
 
-AVRDUDE = Tool("avrdude", "atmega328p", "ATmega328P", "apt-get install avrdude")
-STM32FLASH = Tool("stm32flash", "stm32g031", "STM32G031, by its serial boot loader", "apt-get install stm32flash")
-OPENOCD = Tool("openocd", "stm32g031", "STM32G031, by an ST-LINK", "apt-get install openocd")
-WLINK = Tool("wlink", "ch32v003", "CH32V003, by a WCH-Link", "cargo install wlink")
-MINICHLINK = Tool("minichlink", "ch32v003", "CH32V003, by a WCH-Link", "build it from the sources of ch32fun, folder minichlink")
-RVPROG = Tool("rvprog", "ch32v003", "CH32V003, by a WCH-Link", "pip install rvprog")
+AVRDUDE = Tool("avrdude", "atmega328p", "an ATmega328P", "apt-get install avrdude")
+STM32FLASH = Tool("stm32flash", "stm32g031", "an STM32G031, by its serial boot loader", "apt-get install stm32flash")
+OPENOCD = Tool("openocd", "stm32g031", "an STM32G031, by an ST-LINK", "apt-get install openocd")
+WLINK = Tool("wlink", "ch32v003", "a CH32V003, by a WCH-Link", "cargo install wlink")
+MINICHLINK = Tool("minichlink", "ch32v003", "a CH32V003, by a WCH-Link", "build it from the sources of ch32fun, folder minichlink")
+RVPROG = Tool("rvprog", "ch32v003", "a CH32V003, by a WCH-Link", "pip install rvprog")
 TOOLS = (AVRDUDE, STM32FLASH, OPENOCD, WLINK, MINICHLINK, RVPROG)
 
 
@@ -48,7 +48,8 @@ def need(*tools: Tool) -> Tool:
         if tool.path is not None:
             return tool
     names = " or ".join(tool.program for tool in tools)
-    raise ToolMissing(f"{names} is not installed, and writes {tools[0].writes}", cure="  or  ".join(tool.install for tool in tools))
+    told = f"{names} writes {tools[0].writes}, and is not installed"
+    raise ToolMissing(told, cure="  or  ".join(tool.install for tool in tools))
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,9 @@ def test_a_board_that_answers_only_the_second_time_is_tried_again(run: Run, atme
 def test_a_missing_program_and_a_missing_port_are_told(run: Run, atmega: Path, tmp_path: Path) -> None:
     assert "apt-get install avrdude" in run("flash", atmega, "--port", tmp_path / "nano", code=3, PATH="").stderr
     assert "apt-get install avrdude" in run("flash", atmega, "--all", "--port", tmp_path / "nano", code=3, PATH="").stderr
-    assert "nano" in run("flash", atmega, "--port", tmp_path / "nano", code=4).stderr
+    assert "nano: is not there" in run("flash", atmega, "--port", tmp_path / "nano", code=4).stderr
+    (entry,) = document(run("flash", atmega, "--all", "--port", tmp_path / "nano", "--json", code=5))["boards"]
+    assert entry["reason"] == "port" and "is not there" in entry["error"]
 
 
 @pytest.mark.parametrize("words", [["--programmer", "usbasp"], ["--programmer", "stk500v1", "--port", "/dev/ttyUSB7"]])
@@ -67,3 +69,4 @@ def test_an_isp_programmer_is_avrdudes(run: Run, atmega: Path, words: list[str])
     ((command, verified),) = steps.values()
     assert f"avrdude -c {words[1]}" in command and "-D" not in command.split() and "not verify" in verified
     assert ("-P /dev/ttyUSB7" in command) == ("--port" in words)
+    assert "ATmega328P alone" in run("flash", "--board", "rp2040", "--dry-run", *words, code=2).stderr
