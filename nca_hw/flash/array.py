@@ -14,12 +14,14 @@ from pathlib import Path
 
 from nca_hw.errors import ExitCode, NcaHwError
 from nca_hw.flash import one
+from nca_hw.flash.connected import natural
 from nca_hw.flash.failure import FlashFailure
 from nca_hw.flash.payload import Payload
 from nca_hw.flash.target import Means, Target, targets
 from nca_hw.formats.array_file import BoardEntry, load_array, write_array
 
 SERIAL = ("atmega", "stm32g031")  # families that are written through serial ports
+ALL = None  # to settle: wait for all
 LOOK_S = 0.3  # how often boards are looked for
 Told = Callable[[BoardEntry, str], None]
 
@@ -107,7 +109,7 @@ def found(payloads: Mapping[str, Payload], means: Means) -> list[Target]:
         ports = means.ports if len(payloads) == 1 else folders if family == "rp2040" else tuple(p for p in means.ports if p not in folders)
         for target in targets(family, replace(means, ports=ports)):
             boards.setdefault(target.place, target)
-    return list(boards.values())
+    return sorted(boards.values(), key=lambda target: natural(target.place))
 
 
 def flash_all(payloads: Mapping[str, Payload], files: Mapping[str, Path], means: Means, way: Way, ledger: Ledger, told: Told) -> None:
@@ -158,9 +160,6 @@ def expected(payloads: Mapping[str, Payload], means: Means, way: Way, ledger: Le
     return boards
 
 
-ALL = None  # to settle: wait for all
-
-
 @dataclass
 class _Run:
     payloads: Mapping[str, Payload]
@@ -181,8 +180,9 @@ class _Run:
     def watch(self, pool: ThreadPoolExecutor) -> None:
         """Until the count is reached, if there is one, else for ever. A board is written once for every time that it is plugged in."""
         seen = self.seen
+        self._greet(pool)
         while self.way.count is None or self.ledger.done(self.payloads) < self.way.count:
-            boards = {target.place: target for target in found(self.payloads, self.means)}
+            boards = {target.place: target for target in found(self.payloads, self.means) if target.present}
             at_work = {target.place for _, target in self.busy.values()}
             seen &= boards.keys() | at_work
             for place, target in boards.items():
@@ -196,6 +196,20 @@ class _Run:
                 time.sleep(LOOK_S)
         while self.busy:
             self.settle(LOOK_S)
+
+    def _greet(self, pool: ThreadPoolExecutor) -> None:
+        """Boards that an earlier run has done, and that are still there, are no new ones, if they tell so themselves."""
+        asked = []
+        for target in found(self.payloads, self.means) if not self.way.force else []:
+            sha256 = self.payloads[target.family].sha256
+            done = [e for e in self.ledger.entries.values() if e.done and (e.place, e.image_sha256) == (target.place, sha256)]
+            asked += [(target, done[-1])] if target.resets and done else []
+        for (target, entry), same in zip(
+            asked, pool.map(lambda pair: one.runs(pair[0], self.payloads[pair[0].family]), asked), strict=True
+        ):
+            if same:
+                self.seen.add(target.place)
+                self.told(entry, "kept")
 
     def begin(self, pool: ThreadPoolExecutor, target: Target, *, only_failed: bool) -> None:
         number = self.ledger.number_of(target, only_failed=only_failed, taken={number for number, _ in self.busy.values()})

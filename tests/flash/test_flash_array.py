@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,24 @@ from nca_hw.core.genome import load
 from nca_hw.formats.array_file import load_array
 
 Boards = Callable[..., Arduino]
+Start = Callable[..., subprocess.Popen[str]]
 PICOS, READ_ONLY = 58, "pico-17"
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Start]:
+    """Starts `nca-hw`, and leaves none behind."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*words: object) -> subprocess.Popen[str]:
+        line = [str(Path(sys.executable).parent / "nca-hw"), *map(str, words)]
+        processes.append(subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 def entries(folder: Path) -> dict[int, Any]:
@@ -38,7 +55,23 @@ def test_sixty_four_boards_of_which_five_fail(
         arduino("wrong", loader=optiboot_168, mcu="atmega168"), arduino("mute", "mute=1000"),
     ]  # fmt: skip
     ports = [word for board in nanos for word in ("--port", board.port)]
-    words = ["flash", rp2040, atmega, "--all", "--volumes", volumes.folder, *ports, "--retries", "0", "--count", "64", "--jobs", "12"]
+    words = [
+        "flash",
+        rp2040,
+        atmega,
+        "--all",
+        "--volumes",
+        volumes.folder,
+        *ports,
+        "--retries",
+        "0",
+        "--baud",
+        "115200",
+        "--count",
+        "64",
+        "--jobs",
+        "12",
+    ]
 
     done = run(*words, "--json", code=5, without=bound_by_permissions() or ("env",))
     told = {entry["place"]: entry for entry in document(done)["boards"]}
@@ -68,8 +101,8 @@ def test_sixty_four_boards_of_which_five_fail(
     assert volumes.writes == dict.fromkeys(volumes.writes, 1) and len(volumes.writes) == PICOS
 
 
-def test_boards_are_plugged_in_one_after_the_other(rp2040: Path, volumes: Rp2040Volumes, tmp_path: Path) -> None:
-    process = started(tmp_path, "flash", rp2040, "--all", "--watch", "--count", "3", "--volumes", volumes.folder, "--retries", "0")
+def test_boards_are_plugged_in_one_after_the_other(rp2040: Path, volumes: Rp2040Volumes, tmp_path: Path, started: Start) -> None:
+    process = started("flash", rp2040, "--all", "--watch", "--count", "3", "--volumes", volumes.folder, "--retries", "0")
     volumes.plug_in("RPI-RP2", board_id="RP2350")  # always at the same place
     wait_until(lambda: recorded(tmp_path) == ["failed"], 30)
     volumes.unplug("RPI-RP2")
@@ -82,9 +115,29 @@ def test_boards_are_plugged_in_one_after_the_other(rp2040: Path, volumes: Rp2040
     assert volumes.writes == {"RPI-RP2": 3} and sorted(entries(tmp_path)) == [1, 2, 3]
 
 
-def test_ctrl_c_keeps_what_was_done_and_the_next_run_goes_on(rp2040: Path, volumes: Rp2040Volumes, run: Run, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_board_that_is_still_plugged_in_is_no_new_one_and_the_next_at_its_port_is(
+    atmega: Path, arduino: Boards, run: Run, tmp_path: Path, started: Start
+) -> None:
+    first = arduino("nano", f"start={atmega / 'nca-hw.bin'}")
+    run("flash", atmega, "--all", "--port", first.port)
+    process = started("flash", atmega, "--all", "--watch", "--count", "2", "--port", first.port)
+    assert process.stdout is not None
+    assert [process.stdout.readline().split()[0] for _ in range(2)] == ["Plug", "1"]
+    first.unplug()
+    Path(first.port).unlink()
+    time.sleep(1)
+    arduino("nano")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert {n: entry.status for n, entry in entries(tmp_path).items()} == {1: "skipped", 2: "flashed"}
+
+
+def test_ctrl_c_keeps_what_was_done_and_the_next_run_goes_on(
+    rp2040: Path, volumes: Rp2040Volumes, run: Run, tmp_path: Path, started: Start
+) -> None:
     volumes.plug_in("first")
-    process = started(tmp_path, "flash", rp2040, "--all", "--watch", "--volumes", volumes.folder)
+    process = started("flash", rp2040, "--all", "--watch", "--volumes", volumes.folder)
     wait_until(lambda: recorded(tmp_path) == ["flashed"], 30)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=30)
@@ -94,9 +147,9 @@ def test_ctrl_c_keeps_what_was_done_and_the_next_run_goes_on(rp2040: Path, volum
     assert [(entry.number, Path(entry.place).name) for entry in entries(tmp_path).values()] == [(1, "first"), (2, "second")]
 
 
-def test_ctrl_c_lets_a_board_be_finished(atmega: Path, arduino: Boards, tmp_path: Path, run: Run) -> None:
+def test_ctrl_c_lets_a_board_be_finished(atmega: Path, arduino: Boards, tmp_path: Path, started: Start) -> None:
     board = arduino("nano")
-    process = started(tmp_path, "flash", atmega, "--all", "--force", "--port", board.port)
+    process = started("flash", atmega, "--all", "--force", "--port", board.port)
     wait_until(lambda: avrdude_runs(board.port), 30)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
@@ -148,9 +201,9 @@ def test_a_file_that_can_not_be_written_stops_all_before_a_board_is(rp2040: Path
     assert "boards[0].number" in told and not volumes.flashed
 
 
-def test_ctrl_c_ends_the_writing_of_a_single_board(atmega: Path, arduino: Boards, tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_writing_of_a_single_board(atmega: Path, arduino: Boards, tmp_path: Path, started: Start) -> None:
     board = arduino("nano")
-    process = started(tmp_path, "flash", atmega, "--port", board.port)
+    process = started("flash", atmega, "--port", board.port)
     wait_until(lambda: avrdude_runs(board.port), 30)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
@@ -161,13 +214,6 @@ def test_options_of_arrays_are_for_arrays(run: Run, rp2040: Path) -> None:
     assert "only with --all" in run("flash", rp2040, "--watch", code=2).stderr
     assert "same family" in run("flash", rp2040, rp2040, "--all", code=2).stderr
     assert "one board" in run("flash", rp2040, rp2040, code=2).stderr
-
-
-def started(folder: Path, *words: object) -> subprocess.Popen[str]:
-    program = Path(sys.executable).parent / "nca-hw"
-    return subprocess.Popen(
-        [str(program), *map(str, words)], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=dict(os.environ)
-    )  # fmt: skip
 
 
 def recorded(folder: Path) -> list[str]:
