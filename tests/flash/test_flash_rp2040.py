@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 import termios
 import threading
 from collections.abc import Callable
@@ -47,6 +50,18 @@ def test_a_board_that_tells_another_genome_or_nothing_has_failed(run: Run, rp204
         volumes.plug_in("RPI-RP2")
         done = run("flash", rp2040, "--volumes", volumes.folder, "--service-port", port, "--retries", 0, code=4)
         assert "no self-test came" in done.stderr
+
+
+def test_platformio_uploads_by_it(rp2040: Path, volumes: Rp2040Volumes, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(rp2040, folder)
+    volume = volumes.plug_in("RPI-RP2")
+    words = [sys.executable, "-m", "platformio", "run", "-t", "upload", "--upload-port", str(volume)]
+    surroundings = {**os.environ, "PLATFORMIO_CORE_DIR": str(tmp_path / "core"), "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no", "CI": "true"}
+    done = subprocess.run(words, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    image = (rp2040 / "nca-hw.bin").read_bytes()
+    assert volumes.flashed["RPI-RP2"][: len(image)] == image and "not verified" in done.stdout
 
 
 def test_a_genome_is_built_first(run: Run, volumes: Rp2040Volumes) -> None:
