@@ -11,6 +11,7 @@ from nca_hw.errors import LimitMissed, ToolMissing
 from nca_hw.firmware.build import build
 from nca_hw.firmware.families import family
 from nca_hw.firmware.kernels import able
+from nca_hw.formats.array_file import ArrayFile
 from nca_hw.formats.boards import SIDES, Board
 from nca_hw.formats.picture import from_png_bytes
 
@@ -19,17 +20,19 @@ from nca_hw.formats.picture import from_png_bytes
 BAUD_WARN, BAUD_LIMIT = 0.026, 0.04
 
 
-def examine(genome: Genome, board: Board, grid: tuple[int, int], supply_amperes: float | None = None) -> list[Finding]:
+def examine(
+    genome: Genome, board: Board, grid: tuple[int, int], supply_amperes: float | None = None, array: ArrayFile | None = None
+) -> list[Finding]:
     """Check everything. The board has been loaded, so its file is sound.
 
     Args:
         grid: width and height in cells.
-        supply_amperes: of the supply; None: unknown.
+        supply_amperes: of the supply; None: unknown. array: what was flashed; None: nothing was.
     """
     fit, has_kernel = image(genome, board)
     return [
         pins(board), tiles(board, grid), picture(genome, grid), *fit, interval(genome, board, has_kernel=has_kernel), service(board),
-        supply(board, grid[0] * grid[1], supply_amperes),
+        supply(board, grid[0] * grid[1], supply_amperes), *([] if array is None else [flashed(array, genome, board, grid)]),
     ]  # fmt: skip
 
 
@@ -101,3 +104,33 @@ def service(board: Board) -> Finding:
     told = f"{baud:,.0f} baud for {frames.BAUD:,}: {abs(error):.2%} {'fast' if error > 0 else 'slow'}"
     cure = "Take an adapter whose speed can be set to what is said here." if abs(error) > BAUD_WARN else ""
     return Finding("service port", judged(abs(error), BAUD_WARN, BAUD_LIMIT), told, {"baud": baud, "error": error}, cure)
+
+
+def flashed(array: ArrayFile, genome: Genome, board: Board, grid: tuple[int, int]) -> Finding:
+    """Whether an array's boards hold one image with this genome, and are as many as the grid has chips."""
+    chips = -(-grid[0] // board.tile.width) * -(-grid[1] // board.tile.height)
+    failed = [entry.number for entry in array.boards if not entry.done]
+    others = [entry.number for entry in array.boards if entry.genome_hash not in (None, genome.cell_hash)]
+    kinds = sorted({entry.board for entry in array.boards} - {board.name})
+    images = len({entry.image_sha256 for entry in array.boards})
+    figures = {
+        "chips": chips, "boards": len(array.boards), "failed": failed, "other_genome": others, "images": images, "other_boards": kinds,
+        "seen_by_self_test": sum(entry.verified == "self-test" for entry in array.boards),
+    }  # fmt: skip
+    told = f"{len(array.boards)} boards for {chips:,} chips, {figures['seen_by_self_test']} seen by their self-test"
+    if failed:
+        cure = "Run the same 'nca-hw flash --all' again: it writes those that failed, and no others."
+        return Finding("array", "fails", f"{told}; not flashed: {_numbers(failed)}", figures, cure)
+    if others:
+        return Finding("array", "fails", f"{told}; with another genome: {_numbers(others)}", figures, "Flash them anew, or name theirs.")
+    if kinds:
+        return Finding("array", "fails", f"{told}; other boards than {board.name}: {', '.join(kinds)}", figures, "Name it with --board.")
+    if len(array.boards) != chips or images > 1:
+        more = f"; {images} different images" if images > 1 else ""
+        return Finding("array", "warning", told + more, figures, "Flash the rest, or name the --grid that they make.")
+    return Finding("array", "ok", told, figures)
+
+
+def _numbers(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:8]))
+    return f"{shown}, and {len(numbers) - 8} more" if len(numbers) > 8 else shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 @click.option("--board", default="rp2040", show_default=True, help="Name of a board, or a board file of your own.")
 @click.option("--grid", type=common.GRID, default="40x40", show_default=True, help="Cells of the array.")
 @click.option("--supply", type=click.FloatRange(min=0, min_open=True), metavar="AMPERES", help="What the supply can give.")
+@click.option("--array", type=common.FILE, help="array.json of 'nca-hw flash --all': whether its boards hold this genome, and are enough.")
 @common.json_option
-def command(genome: str, board: str, grid: tuple[int, int], supply: float | None, as_json: bool) -> None:
+def command(genome: str, board: str, grid: tuple[int, int], supply: float | None, array: Path | None, as_json: bool) -> None:
     """Check GENOME on an array of a board's tiles before anything is flashed or wired.
 
     Pins used twice are found in the board file; the image is built and held against its budgets and the chip; what a chip does in an
@@ -27,10 +29,11 @@ def command(genome: str, board: str, grid: tuple[int, int], supply: float | None
     """
     from nca_hw.check.checks import examine
     from nca_hw.errors import LimitMissed
+    from nca_hw.formats.array_file import load_array
     from nca_hw.formats.boards import load_board
 
     loaded, target = common.load_genome(genome), load_board(board)
-    findings = examine(loaded, target, grid, supply)
+    findings = examine(loaded, target, grid, supply, None if array is None else load_array(array))
     failed = [finding.check for finding in findings if finding.verdict == "fails"]
     if as_json:
         common.emit("check", {

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--genome", default="lizard", show_default=True, help="Of the tiles: a file, or the name of a bundled genome.")
 @click.option("--board", default="rp2040", show_default=True, help="Of the tiles: name of a board, or a board file of your own.")
 @click.option("--grid", type=common.GRID, help="Cells of the whole array.  [default: as many as the ports tell of, in a row]")
+@click.option("--array", type=common.FILE, help="Instead of ports: array.json of 'flash --all'; numbers are places, row by row.")
 @click.option("--image", type=common.FILE, help="nca-hw.bin that all tiles should have.  [default: what most of them tell]")
 @click.option("--compare", is_flag=True, help="Compute every told state anew, and simulate an array like this one beside it.")
 @click.option("--record", "record_file", type=common.FILE, help="Keep all that comes in a file.")
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 @click.option("--for", "seconds", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Then it ends.  [default: Ctrl-C]")
 @common.json_option
 def command(
-    ports: tuple[str, ...], genome: str, board: str, grid: tuple[int, int] | None, image: Path | None, compare: bool,
-    record_file: Path | None, replay_file: Path | None, speed: float, page: bool, page_port: int, seconds: float | None, as_json: bool,
+    ports: tuple[str, ...], genome: str, board: str, grid: tuple[int, int] | None, array: Path | None, image: Path | None,
+    compare: bool, record_file: Path | None, replay_file: Path | None, speed: float, page: bool, page_port: int, seconds: float | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Show what the tiles behind service ports tell: alive cells, rates, damaged lines, silent tiles, the picture.
 
@@ -49,11 +51,13 @@ def command(
     from nca_hw.watch.figures import figures, picture
     from nca_hw.watch.follow import Follower
     from nca_hw.watch.places import place
-    from nca_hw.watch.ports import SerialLine, taps
+    from nca_hw.watch.ports import SerialLine, array_taps, taps
     from nca_hw.watch.record import About, Record, Recorder
 
-    if bool(ports) == (replay_file is not None):
-        raise click.UsageError("Name one PORT or more, or a file to --replay; not both, not neither.")
+    if sum((bool(ports), array is not None, replay_file is not None)) != 1:
+        raise click.UsageError("Name one PORT or more, or a file to --replay, or an --array; one of the three.")
+    if array is not None and grid is None:
+        raise click.UsageError("An --array needs the --grid whose tiles are numbered.")
     record = None if replay_file is None else Record(replay_file)
     if record is not None:
         genome = genome if common.given("genome") else record.about.genome
@@ -63,13 +67,13 @@ def command(
         raise NcaHwError(f"was recorded with another genome than {genome!r}", where=replay_file, cure="Name its file with --genome.")
     with contextlib.ExitStack() as open_things:
         if record is None:
-            found = taps(ports)  # what names tiles' ports otherwise, a file of the array for example, ends here
+            found = taps(ports) if array is None or grid is None else array_taps(array, target_board, grid)
             places = place(found, target_board, grid)
         else:
             places = record.about.places
         target = from_png_bytes(loaded.target, where=genome) if loaded.target else None
-        array = LiveArray(loaded, target_board, places, None if image is None else crc_of(_read(image)))
-        follower = Follower(array, patient=record is not None and not speed) if compare else None
+        live = LiveArray(loaded, target_board, places, None if image is None else crc_of(_read(image)))
+        follower = Follower(live, patient=record is not None and not speed) if compare else None
         expected = expect(loaded, target_board, places, target) if compare else None
         lines = [] if record is not None else [SerialLine(name) for name in places.ports]
         for line in lines:
@@ -82,7 +86,7 @@ def command(
             recorder = open_things.enter_context(Recorder(record_file, about))
 
         def told() -> dict[str, Any]:
-            return figures(array, target=target, lines=lines, follower=follower, expected=expected)
+            return figures(live, target=target, lines=lines, follower=follower, expected=expected)
 
         shown: list[Any] = []
         title = f"nca-hw watch   {target_board.name}   {loaded.provenance.name or genome}"
@@ -97,11 +101,11 @@ def command(
         def each() -> None:
             for one in shown:
                 if one.is_due():
-                    one.show(told(), picture(array))
+                    one.show(told(), picture(live))
 
         interrupted = False
         try:
-            session.follow_pieces(pieces, array, follower=follower, recorder=recorder, seconds=seconds, each=each)
+            session.follow_pieces(pieces, live, follower=follower, recorder=recorder, seconds=seconds, each=each)
         except KeyboardInterrupt:
             interrupted = True
         document = {**told(), "genome": genome, "genome_hash": loaded.cell_hash, "board": target_board.name}

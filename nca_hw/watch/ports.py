@@ -16,6 +16,8 @@ from serial.tools import list_ports
 
 from nca_hw.core import frames
 from nca_hw.errors import ExitCode, NcaHwError
+from nca_hw.formats.array_file import load_array
+from nca_hw.formats.boards import Board
 
 try:
     import termios
@@ -60,6 +62,25 @@ def taps(words: Sequence[str]) -> list[Tap]:
         if any(tap.port == other.port for other in found[:n]):
             raise NcaHwError("is named twice", where=tap.port, cure="Name each port once.")
     return found
+
+
+def array_taps(path: Path, board: Board, grid: tuple[int, int]) -> list[Tap]:
+    """The boards of an array.json that a port stands for: board number 1 is the north-western tile, and so on row by row.
+
+    Args:
+        grid: width and height in cells.
+    Raises:
+        NcaHwError: no sound file; no board in it is at a port (an RP2040's boot volume is none); a number beyond the grid.
+    """
+    columns, tiles = grid[0] // board.tile.width, grid[0] * grid[1] // board.tile.cells
+    boards = [entry for entry in load_array(path).boards if not entry.place.startswith("usb ") and not Path(entry.place).is_dir()]
+    if not boards:
+        raise NcaHwError("names no board at a serial port", where=path, cure="Name the tiles' ports: nca-hw watch PORT@X,Y ...")
+    beyond = [entry.number for entry in boards if entry.number > tiles]
+    if beyond:
+        told = f"board {beyond[0]} has no tile in {grid[0]}x{grid[1]} cells, which are {tiles} tiles"
+        raise NcaHwError(told, where=path, cure="Name a larger --grid.")
+    return [Tap(entry.place, ((entry.number - 1) % columns, (entry.number - 1) // columns)) for entry in boards]
 
 
 def _like(pattern: str) -> list[str]:

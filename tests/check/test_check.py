@@ -164,3 +164,27 @@ def test_an_image_that_does_not_fit_says_how_narrow_a_cell_would(tmp_path: Path)
     ).save(genome)  # fmt: skip
     done = checked(genome, "--board", "rp2040", code=1)
     assert "--hidden" in done.stdout and "over the budget" in done.stdout.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("change", "grid", "verdict", "told"),
+    [
+        ({}, "2x1", "ok", "2 boards for 2 chips, 1 seen by their self-test"), ({}, "2x2", "warning", "2 boards for 4 chips"),
+        ({"status": "failed", "reason": "gone", "error": "it vanished"}, "2x1", "fails", "not flashed: 2"),
+        ({"genome_hash": "2" * 64}, "2x1", "fails", "another genome: 2"), ({"board": "rp2040"}, "2x1", "fails", "other boards"),
+        ({"image_sha256": "3" * 64}, "2x1", "warning", "2 different images"), ({"genome_hash": None}, "2x1", "ok", "2 boards"),
+    ],
+)  # fmt: skip
+def test_an_array_holds_one_genome_on_as_many_boards_as_there_are_chips(
+    tmp_path: Path, change: dict[str, Any], grid: str, verdict: str, told: str
+) -> None:
+    path = tmp_path / "array.json"
+    board = {
+        "place": "/dev/ttyUSB0", "serial": None, "board": "atmega328p", "status": "flashed", "reason": None, "error": None, "note": None,
+        "image_sha256": "0" * 64, "genome_hash": LIZARD.cell_hash, "time": "2026-01-31T12:00:00+00:00", "attempts": 1,
+    }  # fmt: skip
+    boards = [{**board, "number": 1, "verified": "self-test"}, {**board, "number": 2, "verified": "no", **change}]
+    path.write_text(json.dumps({"schema": "nca-hw/array/1", "boards": boards}))
+    done = checked("--board", "atmega328p", "--grid", grid, "--array", path, "--json", code=int(verdict == "fails"))
+    found = next(one for one in json.loads(done.stdout)["checks"] if one["check"] == "array")
+    assert (found["verdict"], told in found["told"]) == (verdict, True)

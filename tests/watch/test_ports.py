@@ -11,7 +11,9 @@ import pytest
 from emulated_ports import Ports
 
 from nca_hw.errors import ExitCode, NcaHwError
-from nca_hw.watch.ports import SerialLine, Tap, taps
+from nca_hw.formats.array_file import BoardEntry, write_array
+from nca_hw.formats.boards import load_board
+from nca_hw.watch.ports import SerialLine, Tap, array_taps, taps
 from nca_hw.watch.record import Piece
 from nca_hw.watch.session import from_lines
 
@@ -30,6 +32,24 @@ def test_words_that_can_not_be_are_refused(tmp_path: Path, words: list[str], tol
     with pytest.raises(NcaHwError, match=told) as error:
         taps([word.format(tmp_path) for word in words])
     assert error.value.exit_code == ExitCode.BAD_INPUT
+
+
+def entry(number: int, place: str) -> BoardEntry:
+    return BoardEntry(
+        number=number, place=place, serial=None, board="atmega328p", status="flashed", verified="self-test", reason=None, error=None,
+        note=None, image_sha256="0" * 64, genome_hash="1" * 64, time="2026-01-31T12:00:00+00:00", attempts=1,
+    )  # fmt: skip
+
+
+def test_boards_of_an_array_file_stand_where_their_numbers_are(tmp_path: Path) -> None:
+    path, board = tmp_path / "array.json", load_board("atmega328p")
+    write_array(path, {n: entry(n, place) for n, place in ((1, "/dev/ttyUSB0"), (2, "usb 1-1.3"), (4, "/dev/ttyUSB2"))})
+    assert array_taps(path, board, (3, 2)) == [Tap("/dev/ttyUSB0", (0, 0)), Tap("/dev/ttyUSB2", (0, 1))]
+    with pytest.raises(NcaHwError, match="board 4 has no tile in 3x1 cells"):
+        array_taps(path, board, (3, 1))
+    write_array(path, {2: entry(2, "usb 1-1.3")})
+    with pytest.raises(NcaHwError, match="no board at a serial port"):
+        array_taps(path, board, (3, 2))
 
 
 def test_a_port_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
