@@ -1,11 +1,12 @@
 """The asynchronous int8 array against its peers: evaluated cell updates per second, in one go.
 
-    pip install jax cax; python benchmarks/against_peers.py [--grid 40] [--updates 300]
+    pip install jax cax; python benchmarks/against_peers.py [--grid 40] [--updates 300] [--genome lizard]
 
 CAX: its own classes (ComplexSystem, ConvPerceive with frozen Sobel kernels, NCAUpdate), float32, synchronous, all cores. JAX: a
-hand-written step of the same rule, jit-compiled and scanned, all cores. Both evaluate every cell in every step. Fast engine: one core,
-independent clocks, messages with latency, a trajectory hash; only updates that evaluate the network are counted, the time of all others is
-not taken off. `dense` is a grid whose cells are all alive. The SimPy engine runs the same scenario, for fewer updates.
+hand-written step of the same rule, jit-compiled and scanned, all cores. Both are as wide as the genome and evaluate every cell in every
+step. Fast engine: one core, independent clocks, messages with latency, a trajectory hash; only updates that evaluate the network are
+counted, the time of all others is not taken off. `dense` is a grid whose cells are all alive. The SimPy engine runs the same scenario,
+for fewer updates.
 
 The multiply-add limit is measured: the processor's widest instruction on int8 (vpdpbusd) in a loop of its own, one core.
 """
@@ -24,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nca_hw.core.genome import load
+from nca_hw.core.genome import Genome, load
 from nca_hw.sim.fast_engine import FastArray
 from nca_hw.sim.rules import IntegerRule
 from nca_hw.sim.scenario import Scenario
@@ -55,15 +56,15 @@ def best_time(prepare: Callable[[], Callable[[], object]]) -> float:
     return min(times)
 
 
-def jax_rate(grid: int, steps: int) -> float:
+def jax_rate(grid: int, steps: int, hidden: int) -> float:
     """Cell updates per second of a hand-written JAX step."""
     import jax
     import jax.numpy as jnp
     from jax import lax
 
     rng = np.random.default_rng(0)
-    w1 = jnp.asarray(rng.standard_normal((48, 128)) * 0.1, jnp.float32)
-    w2 = jnp.asarray(rng.standard_normal((128, 16)) * 0.001, jnp.float32)
+    w1 = jnp.asarray(rng.standard_normal((48, hidden)) * 0.1, jnp.float32)
+    w2 = jnp.asarray(rng.standard_normal((hidden, 16)) * 0.001, jnp.float32)
 
     def living(s: jax.Array) -> jax.Array:
         return lax.reduce_window(s[..., 3], -jnp.inf, lax.max, (3, 3), (1, 1), "SAME") > 0.1
@@ -86,7 +87,7 @@ def jax_rate(grid: int, steps: int) -> float:
     return grid * grid * steps / best_time(lambda: lambda: run(start_state).block_until_ready())
 
 
-def cax_rate(grid: int, steps: int) -> float:
+def cax_rate(grid: int, steps: int, hidden: int) -> float:
     """Cell updates per second of CAX's neural cellular automaton."""
     import jax.numpy as jnp
     from cax.core import ComplexSystem
@@ -99,7 +100,7 @@ def cax_rate(grid: int, steps: int) -> float:
             self.perceive = ConvPerceive(16, 48, feature_group_count=16, rngs=rngs)
             kernel = jnp.concatenate([identity_kernel(2), grad_kernel(2)], -1)
             self.perceive.conv.kernel = nnx.Param(jnp.tile(jnp.expand_dims(kernel, 2).reshape(3, 3, 1, 3), (1, 1, 1, 16)))
-            self.update = NCAUpdate(16, 48, (128,), rngs=rngs)
+            self.update = NCAUpdate(16, 48, (hidden,), rngs=rngs)
 
         def _step(self, state, input=None, *, sow=False):  # type: ignore[no-untyped-def]
             return self.update(state, self.perceive(state), input)
@@ -110,9 +111,8 @@ def cax_rate(grid: int, steps: int) -> float:
     return grid * grid * steps / best_time(lambda: lambda: automaton(start_state, num_steps=steps).block_until_ready())
 
 
-def engine_rate(engine: type, grid: int, updates: int, *, dense: bool) -> float:
+def engine_rate(engine: type, genome: Genome, grid: int, updates: int, *, dense: bool) -> float:
     """Evaluated updates per second of an engine of ours."""
-    genome = load("lizard")
     if dense:  # without an alive mask every cell evaluates its network at every update
         genome = replace(genome, alive=0)
     scenario = Scenario(grid, grid, seed=1, duration=updates * Scenario.interval, sample_every=updates * Scenario.interval)
@@ -149,25 +149,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--grid", type=int, default=40)
     parser.add_argument("--updates", type=int, default=300)
+    parser.add_argument("--genome", default="lizard", help="one of 16 channels and 48 inputs; the peers are as wide")
     options = parser.parse_args()
-    grid, updates = options.grid, options.updates
+    genome, grid, updates = load(options.genome), options.grid, options.updates
     rows = {
-        "fast engine, dense, one core": engine_rate(FastArray, grid, updates, dense=True),
-        "fast engine, the lizard, one core": engine_rate(FastArray, grid, updates, dense=False),
-        "SimPy engine, dense, one core": engine_rate(SimpyArray, grid, max(1, updates // 10), dense=True),
+        "fast engine, dense, one core": engine_rate(FastArray, genome, grid, updates, dense=True),
+        "fast engine, as it grows, one core": engine_rate(FastArray, genome, grid, updates, dense=False),
+        "SimPy engine, dense, one core": engine_rate(SimpyArray, genome, grid, max(1, updates // 10), dense=True),
     }
     for name, module, rate in (("CAX", "cax", cax_rate), ("JAX", "jax", jax_rate)):
         if importlib.util.find_spec(module) is None:
             print(f"{name} is not installed: pip install {module}", file=sys.stderr)
         else:
-            rows[f"{name}, synchronous float, {os.cpu_count()} cores"] = rate(grid, updates)
+            rows[f"{name}, synchronous float, {os.cpu_count()} cores"] = rate(grid, updates, genome.hidden)
     ours = rows["fast engine, dense, one core"]
-    print(f"{grid}x{grid} cells, {updates} updates a cell, 16 channels, 48 -> 128 -> 16")
+    print(f"{grid}x{grid} cells, {updates} updates a cell, 16 channels, 48 -> {genome.hidden} -> 16")
     for name, rate in rows.items():
         print(f"  {name:36s}{rate:12,.0f} evaluated updates/s   the fast engine is {ours / rate:8.2f}x as fast")
     limit = peak()
     if limit is not None:
-        reached = ours * (48 * 128 + 128 * 16)
+        reached = ours * (48 + 16) * genome.hidden
         print(f"  int8 multiply-adds, one core: {reached / 1e9:.0f} G/s of {limit / 1e9:.0f} G/s, {reached / limit:.0%} of the limit")
 
 
