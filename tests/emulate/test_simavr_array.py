@@ -41,7 +41,7 @@ def test_frames_are_read_off_the_wires(firmware: Compile) -> None:
 
 
 def test_frames_are_read_off_the_wires_when_an_answer_crosses_who_lets_go(firmware: Compile) -> None:
-    """The taker consents a moment after the asker has let go, before it can see that: the chips understand each other."""
+    """The taker has looked, and consents when the asker has let go meanwhile: the chips understand each other."""
     events = pair(firmware("cross", frame_bytes=4)).run(60 * MILLISECOND)
     assert text(events, 1) == TOLD
     frames = of_kind(events, simavr.FRAME, simavr.FRAME_BROKEN)

@@ -1,9 +1,12 @@
-/* What goes over an edge, read off its wires (docs/protocol.md): who lets go first of two pulled wires has given that wire's bit.
- * An answer may cross: who lets go a moment before the other end pulls, which cannot see that yet, has been answered as well. */
+/* What goes over an edge, read off its wires (docs/protocol.md): who lets go first of two pulled wires has given that wire's bit. */
 #include "engine.h"
 
 /* A receiver gives up a frame after many looks; whoever resumes later than this begins a new one. */
 #define FRAME_GAP 300000000000u
+
+/* An answer may cross: an end lets go of the asking wire just when the other one, which has seen it low, is about to answer, and does so
+ * with a short pulse when the asker pulls nothing any more. It is an answer to the asker all the same. How late, and how short. */
+#define CROSSING 20000000000u
 
 /* An event at the end that takes. */
 static nca_array_event *tell_taker(nca_array *a, uint8_t kind, uint32_t number, uint32_t direction, const edge *e, uint64_t time)
@@ -59,24 +62,25 @@ static void edge_changes(nca_array *a, uint32_t number, uint32_t direction, uint
     edge *e = &a->edges[2 * number + direction - 1];
     const uint8_t before = e->pulls[end];
     const uint8_t mine = before & (uint8_t)~pulls, new = pulls & (uint8_t)~before;
-    const uint8_t alone = e->pulls[end ^ 1] == 0;
+    const uint8_t alone = e->pulls[end ^ 1] == 0, crosses = e->crosses;
     e->pulls[end] = pulls;
-    if (e->gave_up != 0) { /* the other wire of an end's that lets go alone */
-        const uint8_t wire = e->gave_up;
-        e->gave_up = 0;
-        if (end != e->who_gave_up && new == (wire ^ 3u) && time - e->gave_up_at < a->config.delay) {
-            answered(a, number, direction, e, end ^ 1, wire, e->gave_up_at); /* before it could see that */
-        } else if (e->busy && e->sender == e->who_gave_up) {
-            frame_ends(a, number, direction, e, time); /* nobody answered */
-        }
-    }
+    e->crosses = 0;
     if (e->both && mine) {
         e->both = 0;
         answered(a, number, direction, e, end, mine, time);
-    } else if ((mine == 1 || mine == 2) && alone) {
-        e->gave_up = mine;
-        e->who_gave_up = end;
-        e->gave_up_at = time;
+    } else if (mine && alone) {
+        if (e->busy && e->sender == end) {
+            frame_ends(a, number, direction, e, time); /* nobody answered */
+        }
+        if (crosses && time - e->last_pull < CROSSING) {
+            answered(a, number, direction, e, end ^ 1, mine ^ 3u, time);
+        }
+        e->let_go = mine;
+        e->let_go_by = end;
+        e->let_go_at = time;
+    } else if (new && alone) {
+        e->crosses = end != e->let_go_by && new == (e->let_go ^ 3u) && time - e->let_go_at < CROSSING;
+        e->last_pull = time;
     }
     if ((e->pulls[0] | e->pulls[1]) == 3 && e->pulls[0] != 0 && e->pulls[1] != 0 && (e->pulls[0] & e->pulls[1]) == 0) {
         e->both = 1;
@@ -127,7 +131,7 @@ void nca_edges_end(nca_array *a, uint32_t number, uint64_t time)
         const uint32_t as = direction == 1 || direction == 2 ? direction : direction ^ 2u;
         frame_ends(a, owner, as, &a->edges[2 * owner + as - 1], time);
         a->edges[2 * owner + as - 1].both = 0;
-        a->edges[2 * owner + as - 1].gave_up = 0;
+        a->edges[2 * owner + as - 1].crosses = 0;
     }
 }
 

@@ -29,9 +29,10 @@ typedef struct {
 
 /* What went over one edge, told from the chip to the north or west of it. */
 typedef struct {
-    uint64_t last, gave_up_at;
-    uint8_t gave_up;    /* a wire that an end has let go, unanswered as far as is known */
-    uint8_t who_gave_up;
+    uint64_t last, let_go_at, last_pull;
+    uint8_t let_go;     /* the last wire that an end let go alone */
+    uint8_t let_go_by;  /* that end */
+    uint8_t crosses;    /* the other end pulls, maybe because it has seen that wire low before */
     uint8_t pulls[2];   /* by the two ends: bits 0 and 1 */
     uint8_t both;       /* both wires are low, one by each end */
     uint8_t busy;       /* a frame is under way */

@@ -1,10 +1,10 @@
-/* As talk.c, but who asks lets go by itself after HOLD cycles, and the answers come later from frame to frame: the last ones so late
- * that who answers can't see yet that the asking wire was let go.
+/* As talk.c, but who asks lets go by itself after HOLD cycles, and the answers come later from frame to frame: the last ones so
+ * late that the asking wire has been let go meanwhile; who answers has looked before that.
  */
 #include "bench.h"
 
 #define HOLD 100
-#define FIRST 13
+#define FIRST 40
 
 static void ask(void)
 {
