@@ -25,7 +25,7 @@ NO_PIN = 0xFF
 DELAY_NS = 550
 
 # Kinds of events: see the C header.
-UPDATE_BEGINS, UPDATE_ENDS, FRAME_BEGINS, FRAME, FRAME_BROKEN, LIGHT, SERVICE, WATCHDOG, CRASHED, PUSHED = range(1, 11)
+UPDATE_BEGINS, UPDATE_ENDS, FRAME_BEGINS, FRAME, FRAME_BROKEN, LIGHT, SERVICE, WATCHDOG, CRASHED, PUSHED, FLASH = range(1, 12)
 EVENT = np.dtype([("time", "<u8"), ("chip", "<u4"), ("cycles", "<u4"), ("kind", "u1"), ("a", "u1"), ("data", "u1", 30)], align=True)
 Events = NDArray[np.void]
 
@@ -65,6 +65,7 @@ class Firmware:
         flash: from address 0 on. wake: address of the function that is an update, 0 if none is to be watched.
         state, state_bytes: of a cell in RAM. frame_bytes: of a frame on the wires.
         reads_itself: it reads its own code before it first looks at a wire; updates are noticed from then on.
+        boot_at: address from which on it can write its flash, of which every chip has one of its own then; 0 where it never does.
     """
 
     flash: bytes
@@ -75,6 +76,7 @@ class Firmware:
     mcu: str = "atmega328p"
     clock_hz: int = 16_000_000
     reads_itself: bool = False
+    boot_at: int = 0
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ class SimavrArray:
             "strap": NO_PIN if wiring.strap is None else pin(wiring.strap), "strapped": wiring.strapped,
             "frame_bytes": firmware.frame_bytes, "state": firmware.state, "state_bytes": firmware.state_bytes, "wake": firmware.wake,
             "reads_itself": firmware.reads_itself,
-            "seed": seed & 0xFFFFFFFF,
+            "seed": seed & 0xFFFFFFFF, "boot_at": firmware.boot_at,
         })  # fmt: skip
         array = lib.nca_array_open(config)
         if array == ffi.NULL:
@@ -211,6 +213,20 @@ class SimavrArray:
     def cut(self, chip: int, edge: int, wire: int, *, cut: bool = True) -> None:
         """Cut a wire of an edge, or mend it. Its two ends stay high by their own pull-ups."""
         self._lib.nca_array_cut(self._array, chip, edge, wire, cut)
+
+    def say(self, chip: int, data: bytes) -> None:
+        """The service port hears bytes, at 115,200 baud, after those that it was to hear before."""
+        self._lib.nca_array_say(self._array, chip, data, len(data))
+
+    def flash(self, chip: int, address: int, size: int) -> bytes:
+        """Flash, as it is now."""
+        into = self._ffi.new("uint8_t[]", size)
+        self._lib.nca_array_flash(self._array, chip, address, size, into)
+        return bytes(into)
+
+    def spoil(self, chip: int, address: int, value: int) -> None:
+        """A byte of a chip's own flash is another, without its doing."""
+        self._lib.nca_array_spoil(self._array, chip, address, value)
 
     def has_power(self, chip: int) -> bool:
         """Whether a chip has power."""

@@ -41,6 +41,12 @@ void nca_chip_watch(nca_array *a, uint32_t address, uint8_t ends)
     a->watch_ends[a->watches++] = ends;
     a->trapped[address] = TRAP_OPCODE & 0xff;
     a->trapped[address + 1] = TRAP_OPCODE >> 8;
+    for (uint32_t i = 0; i < a->config.chips; i++) {
+        if (a->chips[i].own_flash) {
+            a->chips[i].trapped[address] = TRAP_OPCODE & 0xff;
+            a->chips[i].trapped[address + 1] = TRAP_OPCODE >> 8;
+        }
+    }
 }
 
 /* The chip is about to run a watched instruction. */
@@ -99,14 +105,14 @@ static int step(chip *c)
         break;
     case TRAPPED:
         trap(c);
-        avr->flash = a->plain;
+        avr->flash = c->plain;
         avr->run_cycle_count = 1;
         if (_setjmp(a->back) != 0) {
-            avr->flash = a->trapped;
+            avr->flash = c->trapped;
             return 0;
         }
         avr->pc = avr_run_one(avr);
-        avr->flash = a->trapped;
+        avr->flash = c->trapped;
         break;
     default:
         return 0;
@@ -236,7 +242,9 @@ static void begin(chip *c, uint64_t now)
     nca_edges_end(a, c->number, now);
     nca_wires_pull(c, 0, now);
     nca_edges_read(a);
-    c->avr->flash = a->config.reads_itself ? a->plain : a->trapped;
+    nca_flash_begin(c);
+    nca_service_begin(c, now);
+    c->avr->flash = a->config.reads_itself ? c->plain : c->trapped;
     c->pushes = 0;
     c->updating = 0;
     c->passing = 0;
@@ -261,6 +269,7 @@ void nca_array_power_off(nca_array *a, uint32_t number)
     nca_edges_end(a, number, a->now);
     nca_wires_pull(c, 0, a->now);
     nca_edges_read(a);
+    nca_flash_break(c, a->now, mixed(a->now ^ mixed(number)));
     c->powered = 0;
     c->incoming_count = 0;
     c->heard = 0;
@@ -317,14 +326,19 @@ int nca_chip_make(nca_array *a, uint32_t number)
     c->due = NEVER;
     c->next = c->previous = NCA_NOBODY;
     avr_init(avr);
-    free(avr->flash); /* all chips run from one */
-    avr->flash = a->trapped;
+    free(avr->flash);
+    avr->flash = NULL;
+    if (!nca_flash_take(c)) {
+        return 0;
+    }
+    avr->flash = c->trapped;
     avr->frequency = a->config.clock_hz;
     avr->log = LOG_ERROR;
     c->run = avr->run;
     avr->state = cpu_Stopped;
 
     nca_pins_take(c);
+    nca_service_take(c);
     for (uint8_t wire = 0; wire < 2 * NCA_EDGES; wire++) {
         if (c->ports[a->wire_port[wire]].io == NULL) {
             return 0;

@@ -77,6 +77,18 @@ typedef struct chip {
     uint8_t incoming_count;
     change incoming[INCOMING_MAX];
     port ports[PORTS];
+    uint8_t *plain, *trapped; /* flash, and flash with watched instructions replaced */
+    uint8_t *unreadable;      /* what is seen of it while it is written */
+    uint64_t flash_busy, flash_commanded;
+    uint32_t flash_page;
+    uint8_t own_flash, flash_blocked, flash_command;
+    uint8_t flash_buffer[NCA_FLASH_PAGE];
+    uint8_t *heard_bytes;     /* of the service port, from heard_first to heard_last */
+    uint32_t heard_first, heard_last, heard_room;
+    uint64_t heard_due;       /* the first of them begins */
+    uint8_t received[2], received_count;
+    avr_io_read_t read_status; /* simavr's, for what is sent */
+    void *read_status_of;
     avr_run_t run;
 } chip;
 
@@ -148,6 +160,16 @@ void nca_edges_end(nca_array *a, uint32_t number, uint64_t time);
 /* pins.c: puts the engine between a chip and its ports; tells bytes of its service port that were not told yet. */
 void nca_pins_take(chip *c);
 void nca_pins_told(chip *c);
+
+/* flash.c: gives a chip its flash; after a reset; after its power has gone; frees it. */
+int nca_flash_take(chip *c);
+void nca_flash_begin(chip *c);
+void nca_flash_break(chip *c, uint64_t now, uint64_t chance);
+void nca_flash_free(chip *c);
+
+/* service.c: puts the engine in place of the service port's receiver; after a reset. */
+void nca_service_take(chip *c);
+void nca_service_begin(chip *c, uint64_t now);
 
 /* chip.c: makes a chip; runs it until it has to wait for others, or has nothing to do before `bound`, and gives the time at which it wants
  * to go on; tells of an address in flash when a chip comes there, as the beginning of an update or its end. */

@@ -16,7 +16,9 @@ static void synchronise(chip *c)
     if (now >= c->bound) {
         _longjmp(c->array->back, SYNCHRONISE);
     }
-    c->avr->flash = c->array->trapped;
+    if (!c->flash_blocked) {
+        c->avr->flash = c->trapped;
+    }
     nca_wires_deliver(c, now);
 }
 

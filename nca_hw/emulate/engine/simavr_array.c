@@ -220,6 +220,8 @@ void nca_array_close(nca_array *a)
             avr->flash = NULL;
             avr_terminate(avr);
             free(avr);
+            nca_flash_free(&a->chips[i]);
+            free(a->chips[i].heard_bytes);
         }
     }
     if (complaining == a) {

@@ -17,6 +17,7 @@
 #define NCA_NOBODY (-1)
 #define NCA_WATCHES 16
 #define NCA_NO_PIN 0xff
+#define NCA_FLASH_PAGE 128 /* bytes that a chip erases and writes at a time */
 
 typedef struct nca_array nca_array;
 
@@ -39,6 +40,7 @@ typedef struct {
     uint8_t reads_itself;     /* the firmware reads its own code before it first looks at a wire: nothing is watched until then */
     uint16_t state;           /* address of the state in RAM */
     uint32_t wake;            /* address in flash of the function that is an update; 0: none is watched */
+    uint32_t boot_at;         /* address from which on SPM works; every chip has a flash of its own then. 0: one for all, never written */
     uint32_t seed;            /* of what RAM and registers hold when power comes */
 } nca_array_config;
 
@@ -53,7 +55,8 @@ enum {
     NCA_SERVICE,           /* data: a bytes from the service port; time: of the first */
     NCA_WATCHDOG,          /* the watchdog has reset the chip */
     NCA_CRASHED,           /* it ran into nowhere, or wrote outside its memory; cycles: the program counter */
-    NCA_PUSHED             /* it drives a wire high, which an open-drain wire never is; a: the wires */
+    NCA_PUSHED,            /* it drives a wire high, which an open-drain wire never is; a: the wires */
+    NCA_FLASH              /* it begins to erase (a: 1) or write (2) a page of its flash; cycles: the address */
 };
 
 typedef struct {
@@ -91,6 +94,13 @@ void nca_array_forget_events(nca_array *array);
 void nca_array_power_on(nca_array *array, uint32_t chip, int is_seed);
 void nca_array_power_off(nca_array *array, uint32_t chip);
 void nca_array_cut(nca_array *array, uint32_t chip, uint32_t edge, uint32_t wire, int cut);
+
+/* The service port hears bytes, one after the other, after those that it was to hear before. What a chip without power hears is lost. */
+void nca_array_say(nca_array *array, uint32_t chip, const uint8_t *bytes, uint32_t count);
+
+/* Flash, as it is; and a byte of it changed by nobody. */
+void nca_array_flash(const nca_array *array, uint32_t chip, uint32_t address, uint32_t size, uint8_t *into);
+void nca_array_spoil(nca_array *array, uint32_t chip, uint32_t address, uint8_t value);
 
 int nca_array_has_power(const nca_array *array, uint32_t chip);
 void nca_array_peek(const nca_array *array, uint32_t chip, uint32_t address, uint32_t size, uint8_t *into);
