@@ -14,6 +14,8 @@ STATE = 0x10
 REPORT_STATE, REPORT_SELF_TEST, REPORT_CELL, REPORT_TILE = 0x18, 0x19, 0x1A, 0x1B
 COMMAND_SEED = 0x20
 EDGE = 0x28
+SPREAD = 0x30
+OFFER, WANT, PART = 0x30, 0x31, 0x32
 KIND = 0xF8
 SPEC_VERSION = 1
 BAUD = 115_200  # of the service port, 8N1
@@ -59,6 +61,11 @@ def decode_edges(data: bytes, channels: int) -> list[tuple[int, Codes]]:
 def decode_reports(data: bytes, channels: int) -> list[tuple[int, Codes]]:
     """All sound reports in what a service port has sent, in order: (head, codes)."""
     return [(head, codes) for head, codes in _sound(data, channels) if head & KIND == REPORT_STATE]
+
+
+def decode_spread(data: bytes, channels: int) -> list[tuple[int, Codes]]:
+    """All sound frames of spreading genomes in a byte stream, in order: (head, codes)."""
+    return [(head, codes) for head, codes in _sound(data, channels) if head & KIND == SPREAD]
 
 
 def about(cell_hash: str, channels: int) -> list[int]:

@@ -6,14 +6,16 @@ The unmodified image runs from reset on unicorn's Cortex-M0.
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import unicorn
+from unicorn import arm_const
 
 from nca_hw.core.frames import BAUD
 from nca_hw.emulate.armv6m import CortexM0Plus
-from nca_hw.emulate.chip import EmulationError
+from nca_hw.emulate.chip import PAGE, EmulationError
 from nca_hw.firmware.families.rp2040 import FLASH, SECTOR, number_at
 from nca_hw.formats.boards import Board
 from nca_hw.formats.boot2 import BOOT2, boot_crc
@@ -26,22 +28,82 @@ CRYSTAL_HZ = 12_000_000
 SSI, RESETS, CLOCKS, XOSC, PADS_BANK0 = 0x18000000, 0x4000C000, 0x40008000, 0x40024000, 0x4001C000
 IO_BANK0, SPI0, UART0, SIO, WATCHDOG = 0x40014000, 0x4003C000, 0x40034000, 0xD0000000, 0x40058000
 ROSC_RANDOMBIT, WATCHDOG_TICK, TIMERAWL, VTOR = 0x4006001C, 0x4005802C, 0x40054028, 0xE000ED08
-BLOCKS = (SSI, RESETS, CLOCKS, XOSC, PADS_BANK0, IO_BANK0, SPI0, UART0, WATCHDOG, 0x40060000, 0x40054000, SIO, 0xE000E000)
+PSM_WDSEL = 0x40010008
+BLOCKS = (SSI, PSM_WDSEL & ~0xFFF, RESETS, CLOCKS, XOSC, PADS_BANK0, IO_BANK0, SPI0, UART0, WATCHDOG,
+          0x40060000, 0x40054000, SIO, 0xE000E000)
 NEEDED = 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 16 | 1 << 21 | 1 << 22  # IO, pads (the flash's too), SPI0, timer, UART0
+TRIGGER = 1 << 31
+PLAIN = (PSM_WDSEL, XOSC, CLOCKS + 0x30, CLOCKS + 0x48, RESETS, WATCHDOG, WATCHDOG + 4, WATCHDOG_TICK, VTOR)  # that may be written
+
+# The boot ROM (section 2.8.3), as far as it is called: places of our choice. It writes the flash chip, which can't be read until the SSI is
+# set up anew.
+ROM, ROM_BYTES, ROM_TABLE, ROM_LOOKUP, ROM_FUNCTIONS = 0, 0x4000, 0x100, 0x200, 0x300
+NAMES = ("IF", "EX", "RE", "RP", "FC")
+RETURN = struct.pack("<H", 0x4770)  # bx lr
+SERIAL_READ = {0x14: 4, 0x00: 31 << 16 | 3 << 8, 0x04: 0, 0xF4: 0x03 << 24 | 2 << 8 | 6 << 2}  # SSI: command 03h, section 4.10
+FLASH_PAGE = 256
 
 
 class Rp2040(CortexM0Plus):
-    """One chip. Its LED hears four bits of the SPI a bit."""
+    """One chip. Its LED hears four bits of the SPI a bit.
+
+    Attributes:
+        hears: bytes on their way into the service port. restarted: the firmware has asked for a reset, which ended the run.
+        on_flash: called with address and size before a sector of flash is erased or a page written.
+    """
 
     flash_at, ram_at, ram_bytes, stack_top, blocks = FLASH, RAM, RAM_BYTES, STACK_TOP, BLOCKS
 
     def __init__(self, flash: bytes, board: Board, *, is_seed: bool = False, noise: Callable[[], int] = lambda: 1) -> None:
         self._output_enabled = 0
+        self.hears: deque[int] = deque()
+        self.restarted = False
+        self.on_flash: Callable[[int, int], None] = lambda address, size: None
+        self._readable = True
         super().__init__(flash, board, is_seed=is_seed, noise=noise)
         number = number_at(board)
+        mu = self._mu
         if number >= FLASH + -(-len(flash) // SECTOR) * SECTOR:
-            self._mu.mem_map(number, SECTOR, unicorn.UC_PROT_READ)
-            self._mu.mem_write(number, b"\xff" * SECTOR)
+            mu.mem_map(number, SECTOR, unicorn.UC_PROT_READ)
+            mu.mem_write(number, b"\xff" * SECTOR)
+        mu.mem_map(ROM, ROM_BYTES, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
+        mu.mem_write(ROM + 0x14, struct.pack("<HHH", ROM_TABLE, 0, ROM_LOOKUP | 1))
+        for number in range(len(NAMES)):
+            mu.mem_write(ROM_FUNCTIONS + 16 * number, RETURN)
+        mu.mem_write(ROM_LOOKUP, RETURN)
+        mu.hook_add(unicorn.UC_HOOK_CODE, self._rom, begin=ROM, end=ROM + ROM_BYTES - 1)
+
+    def _rom(self, mu: Any, address: int, size: int, data: Any) -> None:
+        """A function of the boot ROM is called."""
+        r0, r1, r2, r3 = (mu.reg_read(register) for register in range(arm_const.UC_ARM_REG_R0, arm_const.UC_ARM_REG_R0 + 4))
+        if address == ROM_LOOKUP:
+            name = chr(r1 & 0xFF) + chr(r1 >> 8)
+            found = ROM_FUNCTIONS + 16 * NAMES.index(name) | 1 if r0 == ROM_TABLE and name in NAMES else 0
+            mu.reg_write(arm_const.UC_ARM_REG_R0, found)
+            return
+        name = NAMES[(address - ROM_FUNCTIONS) // 16] if address >= ROM_FUNCTIONS and address % 16 == 0 else ""
+        if name == "EX":
+            self._readable = False
+            mu.mem_protect(FLASH, self._flash_bytes, unicorn.UC_PROT_NONE)
+        elif name == "RE" and not self._readable and (r0 % SECTOR, r1, r2, r3) == (0, SECTOR, SECTOR, 0x20):
+            self.on_flash(FLASH + r0, SECTOR)
+            self.write(FLASH + r0, b"\xff" * SECTOR)
+        elif name == "RP" and not self._readable and (r0 % FLASH_PAGE, r2) == (0, FLASH_PAGE):
+            self.on_flash(FLASH + r0, FLASH_PAGE)
+            old, new = self.memory(FLASH + r0, FLASH_PAGE), self.memory(r1, FLASH_PAGE)
+            self.write(FLASH + r0, bytes(a & b for a, b in zip(old, new, strict=True)))
+        elif name not in ("IF", "FC"):
+            self._unknown("calls", address)
+
+    @property
+    def _flash_bytes(self) -> int:
+        return -(-len(self.flash) // PAGE) * PAGE
+
+    def _set_up_ssi(self) -> None:
+        """The SSI goes on: with what boot2.S tells it the flash can be read."""
+        if not self._readable and all(self._registers.get(SSI + offset) == value for offset, value in SERIAL_READ.items()):
+            self._readable = True
+            self._mu.mem_protect(FLASH, self._flash_bytes, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC)
 
     def reset(self, stack_fill: int = 0xA5) -> None:
         """What the boot ROM does: check the second stage and copy it to SRAM. SRAM holds `stack_fill` everywhere else."""
@@ -87,7 +149,10 @@ class Rp2040(CortexM0Plus):
         if address == TIMERAWL:
             return self.look_at_time() & 0xFFFFFFFF
         if address == UART0 + 0x18:
-            return 0  # sending is instantaneous: TXFF is never set
+            hears = self.hears and self._registers.get(UART0 + 0x30, 0) & 1 << 9
+            return 0 if hears else 1 << 4  # RXFE; sending is instantaneous: TXFF is never set
+        if address == UART0:
+            return self.hears.popleft() if self.hears else 0
         if address == SPI0 + 0xC:
             return 2  # TNF: the LEDs take every word at once
         if address == ROSC_RANDOMBIT:
@@ -126,5 +191,12 @@ class Rp2040(CortexM0Plus):
         elif base == PADS_BANK0:
             if not 4 <= offset < 4 + 4 * 30:
                 self._unknown("writes", address)
-        elif address not in (XOSC, CLOCKS + 0x30, CLOCKS + 0x48, RESETS, WATCHDOG, WATCHDOG + 4, WATCHDOG_TICK, VTOR) and base != SSI:
+        elif address == WATCHDOG and value & TRIGGER:
+            if not self._registers.get(PSM_WDSEL, 0):
+                self._unknown("asks for a reset of nothing by", address)
+            self.restarted = True
+            self.stop()
+        elif address == SSI + 8 and value == 1:
+            self._set_up_ssi()
+        elif address not in PLAIN and base != SSI:
             self._unknown("writes", address)

@@ -32,6 +32,6 @@ def check_self_test(made: Build, genome: Genome, reported: bytes) -> None:
     Raises:
         EmulationError: it reports something else.
     """
-    wanted = frames.self_test(made.image.binary, genome.cell_hash, genome.channels)
+    wanted = frames.self_test(made.told, genome.cell_hash, genome.channels)
     if reported != wanted:
         raise EmulationError(f"the self-test tells {reported.hex()}, not {wanted.hex()}")

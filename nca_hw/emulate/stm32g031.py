@@ -6,13 +6,16 @@ Source of registers, resets and clocks: RM0444, by sections as in firmware_templ
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import unicorn
 from unicorn import arm_const
 
 from nca_hw.core.frames import BAUD
 from nca_hw.emulate.armv6m import CortexM0Plus
+from nca_hw.emulate.chip import PAGE
 from nca_hw.firmware.families.stm32g031 import FLASH
 from nca_hw.formats.boards import Board
 
@@ -22,19 +25,31 @@ CLOCK_HZ = 16_000_000
 RCC, GPIO, TIM2, TIM16, SPI1, USART2, IWDG = 0x40021000, 0x50000000, 0x40000000, 0x40014400, 0x40013000, 0x40004400, 0x40003000
 GPIOA, GPIOB = GPIO, GPIO + 0x400
 IOPENR, APBENR1, APBENR2 = RCC + 0x34, RCC + 0x3C, RCC + 0x40
-BLOCKS = (RCC, GPIO, TIM2, TIM16 & ~0xFFF, SPI1, USART2 & ~0xFFF, IWDG)
+FLASH_CONTROL, SCB = 0x40022000, 0xE000ED00
+BLOCKS = (RCC, GPIO, TIM2, TIM16 & ~0xFFF, SPI1, USART2 & ~0xFFF, IWDG, FLASH_CONTROL, SCB & ~0xFFF)
 PORT = 0x400  # bytes of a port's registers
 GATES = {GPIOA: (IOPENR, 0), GPIOB: (IOPENR, 1), TIM2: (APBENR1, 0), USART2: (APBENR1, 17), SPI1: (APBENR2, 12), TIM16: (APBENR2, 17)}
 WRITABLE = {
     RCC: (0x34, 0x3C, 0x40), GPIOA: (0, 4, 0xC, 0x18, 0x20), GPIOB: (0, 4, 0xC, 0x18), TIM2: (0, 0x14, 0x28), TIM16: (0, 0x18, 0x20, 0x68),
-    SPI1: (0, 4, 0xC), USART2: (0, 0xC, 0x28), IWDG: (0, 4),
+    SPI1: (0, 4, 0xC),
+    USART2: (0, 8, 0xC, 0x28), IWDG: (0, 4), FLASH_CONTROL: (8, 0x10, 0x14, 0x18),
+    SCB: (8, 0xC),
 }  # fmt: skip
 RESET = {GPIOA: 0xEBFFFFFF, GPIOB: 0xFFFFFFFF, GPIOA + 0xC: 0x24000000}
+KEYS = (0x45670123, 0xCDEF89AB)  # section 3.3.6
+LOCK, STRT, PG, PER = 1 << 31, 1 << 16, 1, 2
+ERASED = 2048  # bytes that are erased at a time: section 3.3.1
+RESET_REQUEST = 0x05FA0004  # ARMv6-M Architecture Reference Manual, section B3.2.6
 ANALOG, OUTPUT, FUNCTION, INPUT = 3, 1, 2, 0
 
 
 class Stm32g031(CortexM0Plus):
-    """One chip. Its LED hears five bits of the SPI a bit."""
+    """One chip. Its LED hears five bits of the SPI a bit.
+
+    Attributes:
+        hears: bytes on their way into the service port. restarted: the firmware has asked for a reset, which ended the run.
+        on_flash: called with address and size before a page of flash is erased or a double word written.
+    """
 
     flash_at, ram_at, ram_bytes, stack_top, blocks = FLASH, RAM, RAM_BYTES, RAM + RAM_BYTES, BLOCKS
     light_bits, light_symbols = 10, {"10000": "0", "11100": "1"}
@@ -45,6 +60,13 @@ class Stm32g031(CortexM0Plus):
         self._out = 0  # GPIOB's ODR
         self._registers |= RESET
         self._unlocked = False
+        self.hears: deque[int] = deque()
+        self.restarted = False
+        self.on_flash: Callable[[int, int], None] = lambda address, size: None
+        self._keys: list[int] = []
+        size = -(-len(flash) // PAGE) * PAGE
+        self._mu.mem_protect(FLASH, size, unicorn.UC_PROT_ALL)
+        self._mu.hook_add(unicorn.UC_HOOK_MEM_WRITE, self._program, begin=FLASH, end=FLASH + size - 1)
 
     def reset(self, stack_fill: int = 0xA5) -> None:
         """Power on: stack pointer and first instruction from the vectors."""
@@ -83,6 +105,28 @@ class Stm32g031(CortexM0Plus):
             wrong.append("the watchdog is off, or not of 4.1 s")
         return wrong
 
+    def _control(self, value: int) -> None:
+        """FLASH_CR: section 3.7.5."""
+        if self._registers.get(FLASH_CONTROL + 0x14, LOCK) & LOCK:
+            self._unknown("writes without a key", FLASH_CONTROL + 0x14)
+            return
+        self._registers[FLASH_CONTROL + 0x14] = value & ~STRT
+        if value & LOCK:
+            self._keys = []
+        if value & STRT and value & PER:
+            page = FLASH + (value >> 3 & 0x7F) * ERASED
+            self.on_flash(page, ERASED)
+            self.write(page, b"\xff" * ERASED)
+
+    def _program(self, mu: Any, access: int, address: int, size: int, value: int, data: Any) -> None:
+        """A write into flash: words of double words that are erased, with PG set; section 3.3.8."""
+        control = self._registers.get(FLASH_CONTROL + 0x14, LOCK)
+        if control & LOCK or not control & PG or size != 4 or self.memory(address, 4) != b"\xff" * 4:
+            self._fault = self._fault or f"the image writes {address:#010x}, flash that is locked or not erased"
+            mu.emu_stop()
+        elif address % 8 == 4:
+            self.on_flash(address - 4, 8)
+
     def _mode(self, port: int, pin: int) -> int:
         return self._registers[port] >> 2 * pin & 3
 
@@ -103,7 +147,14 @@ class Stm32g031(CortexM0Plus):
         if address == TIM2 + 0x24:
             return self.look_at_time() & 0xFFFFFFFF
         if address == USART2 + 0x1C:
-            return 1 << 7 if self._registers.get(USART2, 0) & 9 == 9 else 0  # sending is instantaneous
+            heard = 1 << 5 if self.hears and self._registers.get(USART2, 0) & 5 == 5 else 0
+            return heard | (1 << 7 if self._registers.get(USART2, 0) & 9 == 9 else 0)  # sending is instantaneous
+        if address == USART2 + 0x24:
+            return self.hears.popleft() if self.hears else 0
+        if address == FLASH_CONTROL + 0x10:
+            return 0  # whatever is told to the flash is done at once
+        if address == FLASH_CONTROL + 0x14:
+            return self._registers.get(address, LOCK)
         if address == SPI1 + 8:
             return 2 if self._registers.get(SPI1, 0) & 1 << 6 else 0
         if address == TIM16 + 0x10:
@@ -130,6 +181,17 @@ class Stm32g031(CortexM0Plus):
             if value not in (0xCCCC, 0x5555, 0xAAAA):
                 self._unknown(f"writes {value:#x} to", address)
             self._unlocked = value == 0x5555
+        elif address == FLASH_CONTROL + 8:
+            self._keys = [*self._keys, value][-2:]
+            if tuple(self._keys) == KEYS:
+                self._registers[FLASH_CONTROL + 0x14] = 0
+        elif address == FLASH_CONTROL + 0x14:
+            self._control(value)
+        elif address == SCB + 0xC:
+            if value != RESET_REQUEST:
+                self._unknown(f"writes {value:#x} to", address)
+            self.restarted = True
+            self.stop()
         elif address == IWDG + 4 and not self._unlocked:
             self._unknown("writes without a key", address)
         else:

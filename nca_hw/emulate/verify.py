@@ -17,6 +17,7 @@ from nca_hw.core.ccore import CCell
 from nca_hw.core.genome import NEIGHBOURS, Genome
 from nca_hw.core.light import led_told
 from nca_hw.core.reference import Codes
+from nca_hw.core.spread import name, offer
 from nca_hw.emulate.array import FirmwareRule
 from nca_hw.emulate.chip import EDGES, Chip, EmulationError, Meter
 from nca_hw.emulate.emulators import emulated
@@ -28,6 +29,7 @@ from nca_hw.emulate.wire import WireEnd
 from nca_hw.firmware.build import Build
 from nca_hw.firmware.image import CELL_SYMBOL
 from nca_hw.firmware.render import layout
+from nca_hw.firmware.spread import packed
 from nca_hw.sim.fast_engine import FastArray
 from nca_hw.sim.rules import IntegerRule, ReferenceRule
 from nca_hw.sim.scenario import Scenario
@@ -142,10 +144,19 @@ def _whole(
     own, neighbours = np.zeros(genome.channels, np.int8), np.zeros((NEIGHBOURS, genome.channels), np.int8)
     frame_bytes = frames.frame_bytes(genome.channels)
     taken: list[tuple[int, bytes]] = []
-    chip.ends = [WireEnd(edge, frame_bytes, lambda edge, data: taken.append((edge, data))) for edge in range(EDGES)]
+    chip.ends = [WireEnd(edge, frame_bytes, lambda edge, data: take(edge, data)) for edge in range(EDGES)]
     light: list[int] = []
     reported = bytearray()
     stage = "start"
+
+    def take(edge: int, data: bytes) -> None:
+        if not frames.decode_spread(data, genome.channels):  # offers of genomes are no part of an update
+            taken.append((edge, data))
+
+    def on_report(byte: int) -> None:
+        reported.append(byte)
+        if made.spread is not None and frames.decode_spread(bytes(reported[-frame_bytes:]), genome.channels):
+            del reported[-frame_bytes:]
 
     def on_idle() -> None:
         nonlocal stage
@@ -158,6 +169,9 @@ def _whole(
             check_self_test(made, genome, bytes(reported))
             if wrong := chip.wrong_setup():
                 raise EmulationError("the image sets the chip up wrongly: " + "; ".join(wrong))
+            for end in chip.ends:
+                if made.spread is not None and end is not None:
+                    end.give(offer(name(packed(genome, made.spread))))  # or it would not listen
         elif len(taken) < NEIGHBOURS and len(reported) == frame_bytes:
             return  # between two frames; one that never comes is found when the next update is reported
         else:
@@ -202,7 +216,7 @@ def _whole(
         if progress is not None:
             progress(len(log.sent))
 
-    chip.on_idle, chip.on_report, chip.on_light = on_idle, reported.append, light.append
+    chip.on_idle, chip.on_report, chip.on_light = on_idle, on_report, light.append
     chip.reset()
     chip.run()
     return chip, log

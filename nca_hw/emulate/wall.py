@@ -25,6 +25,7 @@ from nca_hw.emulate.simavr import FEMTO, Events, Firmware, LedTiming, SimavrArra
 from nca_hw.emulate.wall_replay import Compared, Difference, Replay
 from nca_hw.errors import NcaHwError
 from nca_hw.firmware.build import Build
+from nca_hw.firmware.families import family
 from nca_hw.firmware.image import CELL_SYMBOL
 from nca_hw.firmware.render import layout
 from nca_hw.formats.boards import Board, bundled_boards, load_board
@@ -165,9 +166,11 @@ class Wall:
         self.genome, self.made, self.scenario, self.target = genome, made, scenario, target
         self.recording = Recording()
         place = layout(genome, made.kernel)
+        boot_at = family(board.family).boot_at if made.spread else 0  # of an AVR
         firmware = Firmware(
             made.image.binary, at[place.wake], (at[CELL_SYMBOL] & 0xFFFF) + place.state_at, genome.channels,
             frames.frame_bytes(genome.channels), chip.mcu, board.chip.clock_hz, reads_itself=True,
+            boot_at=boot_at,
         )  # fmt: skip
         wiring = Wiring((edges.north, edges.east, edges.south, edges.west), board.led.pin, board.seed.pin, strapped=chip.strapped)
         clocks = draw_clocks(scenario.seed, grid.chip_of, scenario.rate_spread, scenario.oscillator, scenario.traces)
@@ -184,7 +187,7 @@ class Wall:
         self._last_heard = np.zeros(grid.cells, np.int64)
         self._counts = _Counts()
         self._said = [b""] * grid.cells
-        self._self_test = frames.self_test(made.image.binary, genome.cell_hash, genome.channels)
+        self._self_test = frames.self_test(made.told, genome.cell_hash, genome.channels)
         self._rest: Events = simavr.concatenated([])
         self._owed = ((neighbours != simavr.NOBODY) @ np.array(FRAMES_OVER_EDGES)).tolist()
 
@@ -371,9 +374,20 @@ def emulate(
     from nca_hw.sim.plan import draw
 
     began, cpu = time.monotonic(), time.process_time()
-    wall = Wall(genome, made, scenario, target)
+    wall = _wall(genome, made, scenario, target)
     wall.run(draw(scenario, genome.channels).operations, progress)
     return wall.emulation(time.monotonic() - began, time.process_time() - cpu)
+
+
+def _wall(genome: Genome, made: Build, scenario: Scenario, target: NDArray[np.float32] | None) -> Wall:
+    if made.spread is None:
+        return Wall(genome, made, scenario, target)
+    from nca_hw.core import spread
+    from nca_hw.emulate.spread import SpreadWall
+    from nca_hw.firmware.spread import packed
+
+    name = spread.name(packed(genome, made.spread))
+    return SpreadWall({name: genome}, genome, made, scenario, target)
 
 
 def _result(scenario: Scenario, rule: IntegerRule, recording: Recording, target: NDArray[np.float32] | None) -> Result:

@@ -11,9 +11,10 @@ from typing import Any
 from nca_hw.core.genome import Genome
 from nca_hw.errors import LimitMissed, NcaHwError
 from nca_hw.firmware import budget, project, render
-from nca_hw.firmware.families import family
+from nca_hw.firmware.families import FAMILIES, family
 from nca_hw.firmware.image import Image, read_image
 from nca_hw.firmware.kernels import Kernel, able
+from nca_hw.firmware.spread import Spread, check
 from nca_hw.formats.boards import Board
 from nca_hw.formats.files import make_folder, write_whole
 
@@ -31,7 +32,7 @@ class Build:
         files: around the image, path below the folder to bytes.
         toolchain: that compiled it. warnings: budgets that are missed by an image that is not shipped.
         kernel: that is the cell in it; None is the C core.
-        genome_hash, channels: of the genome in it, as its self-test tells them.
+        genome_hash, channels: of the genome in it, as its self-test tells them. spread: of an image that takes new genomes.
     """
 
     board: Board
@@ -43,6 +44,12 @@ class Build:
     kernel: Kernel | None = None
     genome_hash: str = ""
     channels: int = 0
+    spread: Spread | None = None
+
+    @property
+    def told(self) -> bytes:
+        """What the self-test's CRC covers."""
+        return self.image.binary[: self.image.code]
 
     @property
     def sha256(self) -> str:
@@ -61,17 +68,23 @@ class Build:
             "toolchain": self.toolchain,
             "warnings": list(self.warnings),
             "rom_bytes": len(self.image.binary),
-            "rom_budget": self.board.budget.rom,
+            "rom_budget": rom_budget(self.board, self.spread),
             "rom_parts": self.image.parts,
             "cell_ram_bytes": self.image.cell_ram,
             "cell_ram_budget": self.board.budget.cell_ram,
             "static_ram_bytes": self.image.static_ram,
             "stack_bytes": self.stack,
             "image_sha256": self.sha256,
+            **({} if self.spread is None else {"genome_version": self.spread.version, "code_bytes": self.image.code}),
         }
 
 
-def build(genome: Genome, board: Board, toolchain: str = PINNED) -> Build:
+def rom_budget(board: Board, spread: Spread | None) -> int:
+    """Bytes that an image may take: an image that takes new genomes has all of the flash, to the boot section at its end."""
+    return board.budget.rom if spread is None else board.memory.flash
+
+
+def build(genome: Genome, board: Board, toolchain: str = PINNED, spread: Spread | None = None) -> Build:
     """Render, compile and link; nothing is written. The same genome and board give the same bytes on every machine.
 
     Of the family's kernels the first, which is the fastest, is taken that keeps the image within the board's budgets.
@@ -79,6 +92,7 @@ def build(genome: Genome, board: Board, toolchain: str = PINNED) -> Build:
     Args:
         toolchain: "pinned", or "gcc" for a second opinion: its bytes are those of the GCC that is there, and a budget of ROM that it misses
             is a warning.
+        spread: of an image that takes new genomes; None for one that holds its own for good.
     Raises:
         LimitMissed: the image is over a budget; says by how many bytes.
         ToolMissing: the compiler is not installed.
@@ -88,10 +102,12 @@ def build(genome: Genome, board: Board, toolchain: str = PINNED) -> Build:
     compile_and_link = chips.compile_and_link if toolchain == PINNED else chips.second_opinion
     if compile_and_link is None:
         raise NcaHwError(f"the family {chips.name!r} has one compiler only", cure="Leave --toolchain out.")
-    limits = project.limits(board)
+    if spread is not None:
+        check(genome, board, {name: one.hears for name, one in FAMILIES.items() if one.spread_sources})
+    limits = {**project.limits(board), "rom": rom_budget(board, spread)}
     refused: list[tuple[int, str]] = []  # bytes of ROM over the budget, and what to say
-    for kernel in able(genome, chips.kernels):
-        texts, compiled = render.sources(genome, board, kernel)
+    for kernel in able(genome, () if spread else chips.kernels):
+        texts, compiled = render.sources(genome, board, kernel, spread)
         with tempfile.TemporaryDirectory(prefix="nca-hw-") as folder:
             for name, text in texts.items():
                 (Path(folder) / name).write_text(text)
@@ -104,18 +120,18 @@ def build(genome: Genome, board: Board, toolchain: str = PINNED) -> Build:
             break
         parts = ", ".join(f"{part} {size}" for part, size in image.parts.items())
         told = f"the smallest image does not fit, with {kernel.name if kernel else 'the C core'}: {'; '.join(over)} (ROM: {parts})"
-        refused.append((len(image.binary) - board.budget.rom, told))
+        refused.append((len(image.binary) - limits["rom"], told))
     else:
         excess, told = min(refused)
         raise LimitMissed(told, where=board.name, cure=_cure(genome, excess))
-    made = Build(board, image, stack, {}, toolchain, tuple(rom), kernel, genome.cell_hash, genome.channels)
+    made = Build(board, image, stack, {}, toolchain, tuple(rom), kernel, genome.cell_hash, genome.channels, spread)
     files = {
         f"{NAME}.elf": image.elf,
         f"{NAME}.bin": image.binary,
         **chips.containers(image.binary),
         f"{NAME}.map": _map(image).encode(),
         "size.json": render.size_json(made.sizes()).encode(),
-        **project.files(project.Made(genome, board, texts, compiled, compile_and_link, image.binary, made.sizes())),
+        **({} if spread else project.files(project.Made(genome, board, texts, compiled, compile_and_link, image.binary, made.sizes()))),
     }
     return replace(made, files=files)
 

@@ -15,8 +15,9 @@ from nca_hw.core import frames
 from nca_hw.core.genome import Genome
 from nca_hw.core.light import led_channels
 from nca_hw.core.reference import SEED_QUIET
-from nca_hw.core.taps import Kernel as Taps
-from nca_hw.firmware.families import family
+from nca_hw.core.slot import merged
+from nca_hw.firmware import spread as spreading
+from nca_hw.firmware.families import Family, family
 from nca_hw.firmware.kernels import Kernel
 from nca_hw.formats.boards import Board
 
@@ -26,7 +27,7 @@ GRID_ROW = 8  # ROW of tile.c.j2
 
 def state_in_perception(genome: Genome) -> bool:
     """Whether the state is its own perception: the identity comes first, and no other kernel looks at the cell itself."""
-    return genome.kernels[0] is Taps.IDENTITY and Taps.LAPLACIAN not in genome.kernels
+    return merged(genome)
 
 
 @dataclass(frozen=True)
@@ -45,25 +46,32 @@ def layout(genome: Genome, kernel: Kernel | None) -> Layout:
     return Layout("nca_cell_wake", 0, genome.perception + (0 if state_in_perception(genome) else genome.channels))
 
 
-def sources(genome: Genome, board: Board, kernel: Kernel | None) -> tuple[dict[str, str], tuple[str, ...]]:
+def sources(
+    genome: Genome, board: Board, kernel: Kernel | None, spread: spreading.Spread | None = None
+) -> tuple[dict[str, str], tuple[str, ...]]:
     """All sources of an image, name to text, the core unchanged, the rest rendered; and the names of those that are compiled.
 
     Args:
-        kernel: one that supports the genome, or None for the C core.
+        kernel: one that supports the genome, or None for the C core. spread: of an image that takes new genomes; it has the C core.
     """
     folder = _folder()
 
     def render(name: str, **holes: Any) -> str:
-        return text(name, genome, board, **holes)
+        return text(name, genome, board, spread=spread is not None, **holes)
 
     chips = family(board.family)
     texts = {name: (folder / "core" / name).read_text() for name in CORE}
-    texts["genome.h"], tables = _genome_h(genome, board), _genome_c(genome, board)
+    slots = {} if spread is None else spreading.holes(genome, spread, chips.erased)
+    texts["genome.h"] = _genome_h(genome, board, "genome.h.j2" if spread is None else f"spread/{spreading.GENOME_HEADER}.j2", **slots)
     is_tile = board.tile.cells > 1
-    if kernel is None:
-        texts["genome.c"] = tables
-        cell: tuple[str, ...] = ("cell.c", "genome.c")
+    if spread is not None:
+        texts |= {name: (folder / "spread" / name).read_text() for name in spreading.SOURCES}
+        texts[spreading.SLOTS] = render(f"spread/{spreading.SLOTS}.j2", **slots, **chips.spread_holes)
+        cell: tuple[str, ...] = ("cell.c", *(name for name in spreading.SOURCES if name.endswith(".c")), spreading.SLOTS)
         links: tuple[str, ...] = ()
+    elif kernel is None:
+        texts["genome.c"] = _genome_c(genome, board)
+        cell, links = ("cell.c", "genome.c"), ()
     else:
         links = () if is_tile else tuple(kernel.links)  # links in assembly know the RAM of one cell
         parts = {name: (folder / "kernels" / name).read_text() for name in (*kernel.sources, *links)} | dict(kernel.data(genome))
@@ -71,7 +79,7 @@ def sources(genome: Genome, board: Board, kernel: Kernel | None) -> tuple[dict[s
         cell = tuple(name for name in parts if name.endswith(".S"))
     texts["main.c"] = render(
         "tile.c.j2" if is_tile else "main.c.j2", **_tile(board),
-        interval=round(board.interval_us * chips.ticks_per_second / 1e6),
+        interval=round(max(board.interval_us, chips.spread_interval_us if spread else 0) * chips.ticks_per_second / 1e6),
         brightness=board.led.brightness, seed=genome.seed.tolist(),
         about=frames.about(genome.cell_hash, genome.channels),
         lights=led_channels(genome.channels),
@@ -79,14 +87,22 @@ def sources(genome: Genome, board: Board, kernel: Kernel | None) -> tuple[dict[s
         numbered=chips.number_at is not None,
         rom=chips.rom,
     )  # fmt: skip
-    family_sources = (*chips.sources, *(chips.tile_sources if is_tile else ()))
+    family_sources = (*chips.sources, *(chips.tile_sources if is_tile else ()), *(chips.spread_sources if spread else ()))
     for name in (*family_sources, chips.linker_script):
         path = name if "/" in name else f"{chips.name}/{name}"
-        texts[_bare(name)] = render(path, **chips.holes(board)) if name.endswith(".j2") else (folder / path).read_text()
+        is_template = name.endswith(".j2")
+        texts[_bare(name)] = render(path, **chips.holes(board), **_places(chips, slots)) if is_template else (folder / path).read_text()
     own = [_bare(name) for name in family_sources if not _bare(name).endswith((".h", ".inc"))]
     replaced = {f"{name[:-2]}.c" for name in own if name.endswith(".S")}
-    compiled = (*own, "main.c", *cell, *(name for name in ("random.c", *(() if links else ("link.c", "wire.c"))) if name not in replaced))
+    compiled = (*own, "main.c", *(name for name in (*cell, "random.c", *(() if links else ("link.c", "wire.c"))) if name not in replaced))
     return texts, compiled
+
+
+def _places(chips: Family, slots: dict[str, Any]) -> dict[str, int]:
+    """Where the slots are: as high as they can be."""
+    if not slots:
+        return {}
+    return {"boot_at": chips.boot_at, "slots_at": chips.boot_at - 2 * slots["stride"]}
 
 
 def _bare(name: str) -> str:
@@ -127,9 +143,10 @@ def _folder() -> Path:
     return Path(str(resources.files("nca_hw.firmware_templates")))
 
 
-def _genome_h(genome: Genome, board: Board) -> str:
+def _genome_h(genome: Genome, board: Board, template: str = "genome.h.j2", **holes: Any) -> str:
     return text(
-        "genome.h.j2", genome, board, seed_quiet=SEED_QUIET, channels=genome.channels, hidden=genome.hidden, kernels=len(genome.kernels),
+        template, genome, board, **holes, seed_quiet=SEED_QUIET, channels=genome.channels, hidden=genome.hidden,
+        kernels=len(genome.kernels),
         perception=genome.perception, alpha=genome.alpha, alive=genome.alive, s1=genome.s1, s2=genome.s2, tap_shift=genome.tap_shift,
         arrays=[(name, ctype, len(values)) for name, ctype, values in _tables(genome)], rom=family(board.family).rom,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from nca_hw.core.genome import load
 from nca_hw.firmware import render
 from nca_hw.firmware.families import family
 from nca_hw.firmware.kernels import Kernel, able
+from nca_hw.firmware.spread import Spread
 from nca_hw.formats.boards import bundled_boards, load_board
 
 CHECKS = (
@@ -35,13 +36,13 @@ def kernel(board: str) -> Kernel | None:
     return able(load("lizard"), family(load_board(board).family).kernels)[0]
 
 
-def portable() -> list[str]:
-    """Sources in which no chip has a part: what the native board has but its own."""
-    return sorted({*render.sources(load("lizard"), load_board("native"), None)[1]} - {"board.c", "array.c"})
+def portable(spread: Spread | None = None) -> list[str]:
+    """Sources in C in which no chip has a part: what the native board has but its own."""
+    return sorted({*render.sources(load("lizard"), load_board("native"), None, spread)[1]} - {"board.c", "array.c", "slots.S"})
 
 
-def rendered(board: str, folder: Path) -> Path:
-    texts, _ = render.sources(load("lizard"), load_board(board), kernel(board))
+def rendered(board: str, folder: Path, spread: Spread | None = None) -> Path:
+    texts, _ = render.sources(load("lizard"), load_board(board), None if spread else kernel(board), spread)
     for name, text in texts.items():
         (folder / name).write_text(text)
     return folder
@@ -61,6 +62,12 @@ def test_cppcheck_finds_nothing_in_what_is_rendered(board: str, tmp_path: Path) 
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("board", ["native", "atmega328p"])
+def test_cppcheck_finds_nothing_in_what_takes_new_genomes(board: str, tmp_path: Path) -> None:
+    done = cppcheck(rendered(board, tmp_path, Spread()))
+    assert done.returncode == 0, done.stderr
+
+
 def test_cppcheck_finds_an_index_out_of_bounds(tmp_path: Path) -> None:
     main = rendered("native", tmp_path) / "main.c"
     text = main.read_text()
@@ -71,10 +78,11 @@ def test_cppcheck_finds_an_index_out_of_bounds(tmp_path: Path) -> None:
     assert "out of bounds" in done.stderr
 
 
-def test_what_no_chip_has_a_part_in_compiles_without_warnings(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spread", [None, Spread()], ids=["plain", "spread"])
+def test_what_no_chip_has_a_part_in_compiles_without_warnings(spread: Spread | None, tmp_path: Path) -> None:
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         missing("there is no C compiler here")
-    command = [compiler, "-std=c99", "-ffreestanding", "-O2", *WARNINGS, "-c", *portable()]
-    done = subprocess.run(command, cwd=rendered("native", tmp_path), capture_output=True, text=True, check=False)
+    command = [compiler, "-std=c99", "-ffreestanding", "-O2", *WARNINGS, "-c", *portable(spread)]
+    done = subprocess.run(command, cwd=rendered("native", tmp_path, spread), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

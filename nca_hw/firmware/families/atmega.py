@@ -12,6 +12,8 @@ from nca_hw.formats.intel_hex import to_hex
 
 CLOCK_HZ = 16_000_000
 TICK_CYCLES = 1024
+SPREAD_INTERVAL_US = 200_000  # the C core takes 50 ms and more an update
+BOOT_AT = 0x7E00  # the smallest boot section, which every other one contains: data sheet, table 27-7
 UBRR = 16  # board.S.j2; the nearest: 117,647 baud
 PORTS = 3  # B, C, D
 UNTOUCHED = {0: 0b11000000, 1: 0b11000000}  # the crystal's pins; the reset's and one that does not exist
@@ -48,5 +50,6 @@ ATMEGA = Family(
     containers=lambda image: {"nca-hw.hex": to_hex(image)},
     baud=lambda clock_hz: clock_hz / (8 * (UBRR + 1)),  # data sheet, table 20-1, with U2X
     frame_us=168 * 10,  # docs/atmega.md: 5 to 10 us a bit
-    kernels=(AVR,), rom="__flash",
+    kernels=(AVR,), rom="__flash", spread_sources=("flash.S", "rounds.S"), spread_holes={"writable": "", "at": "@"},
+    boot_at=BOOT_AT, hears=lambda board: "PD0", spread_interval_us=SPREAD_INTERVAL_US,
 )  # fmt: skip

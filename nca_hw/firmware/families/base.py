@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nca_hw.core import frames
@@ -11,6 +11,11 @@ from nca_hw.firmware.compiler import Compiler
 from nca_hw.firmware.image import Symbol
 from nca_hw.firmware.kernels import Kernel
 from nca_hw.formats.boards import Board
+
+
+def no_pin(board: Board) -> str:
+    """No pin."""
+    return ""
 
 
 def untouched(elf: bytes) -> bytes:
@@ -50,6 +55,9 @@ class Family:
         rom: the compiler's word for what lies in flash, where flash has addresses of its own.
         baud: the service port's real speed, bits a second, at a clock in Hz. frame_us: of a frame of 16 channels on a wire, us.
         number_at: address at which a board finds its number in an array; None where its image does not look for one.
+        spread_sources: more for an image that takes new genomes; a family without has no such image. spread_holes: of its slots in
+            assembly. boot_at: address of what must lie above the slots. erased: bytes that are erased at a time. hears: pin of the
+            service port's input in such an image. spread_interval_us: the least mean wait of it, whose cell is the C core.
     """
 
     name: str
@@ -69,3 +77,9 @@ class Family:
     kernels: tuple[Kernel, ...] = ()
     rom: str = ""
     number_at: Callable[[Board], int] | None = None
+    spread_sources: tuple[str, ...] = ()
+    spread_holes: Mapping[str, str] = field(default_factory=dict)
+    boot_at: int = 0
+    erased: int = 128
+    hears: Callable[[Board], str] = no_pin
+    spread_interval_us: int = 0

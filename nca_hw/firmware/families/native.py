@@ -17,4 +17,5 @@ NATIVE = Family(
     name="native", flash=0, ticks_per_second=1_000_000, sources=("board.c", "array.c", "native.h", "array.h"), linker_script="image.ld",
     holes=lambda board: {}, compile_and_link=toolchain.gcc("cc", "gcc", *FLAGS), containers=lambda image: {},
     baud=lambda clock_hz: frames.BAUD, frame_us=2_100,  # it has no UART; docs/protocol.md
+    spread_holes={"writable": "w", "at": "@"},  # its sources are rendered for the tests; there is no such image
 )  # fmt: skip

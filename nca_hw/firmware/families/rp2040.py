@@ -51,4 +51,6 @@ RP2040 = Family(
     frame_us=2_300,  # docs/firmware.md, Tiles
     kernels=(CORTEX_M0PLUS,),
     number_at=number_at,
+    spread_sources=("in_ram.S", "flash.c.j2"), spread_holes={"writable": "", "at": "%"}, boot_at=FLASH + 0x10000, erased=4096,
+    hears=lambda board: f"GP{board.pin(board.service.pin) + 1}",  # UART0's input stands beside its output: table 2
 )  # fmt: skip

@@ -7,7 +7,7 @@ from nca_hw.firmware.armv6m import stack_bound
 from nca_hw.firmware.families.base import Family, divided, numbered
 from nca_hw.firmware.kernels.cortex_m0plus import CORTEX_M0PLUS
 
-FLASH = 0x08000000
+FLASH, FLASH_BYTES = 0x08000000, 65_536
 
 
 STM32G031 = Family(
@@ -18,4 +18,6 @@ STM32G031 = Family(
     stack=lambda binary, symbols: stack_bound(binary, FLASH, symbols, "reset"), containers=lambda image: {}, kernels=(CORTEX_M0PLUS,),
     baud=lambda clock_hz: divided(clock_hz, 1),  # USART_BRR, oversampled by 16: reference manual RM0444, section 33.5.7
     frame_us=2_300 * 12 / 16,  # the RP2040's code at another clock
+    spread_sources=("flash.c",), spread_holes={"writable": "", "at": "%"}, boot_at=FLASH + FLASH_BYTES, erased=2048,
+    hears=lambda board: "PA3",
 )  # fmt: skip
