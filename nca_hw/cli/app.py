@@ -15,7 +15,7 @@ from nca_hw.errors import ExitCode, NcaHwError
 
 COMMANDS = {  # command -> module; modules are imported when needed, and import nothing heavy themselves
     "import": "import_", "train": "train", "quantize": "quantize", "turn": "turn", "show": "show", "simulate": "simulate",
-    "build": "build", "verify": "verify", "emulate": "emulate", "flash": "flash", "watch": "watch", "check": "check",
+    "build": "build", "verify": "verify", "emulate": "emulate", "flash": "flash", "spread": "spread", "watch": "watch", "check": "check",
     "boards": "boards", "genomes": "genomes", "doctor": "doctor",
 }  # fmt: skip
 

@@ -17,6 +17,7 @@ from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from nca_hw.core.genome import Genome
+    from nca_hw.firmware.spread import Spread
 
 MEASURED_AT = 150  # mean updates after which a new genome is judged
 _WORDS = "nca_hw.words"
@@ -55,6 +56,18 @@ def load_genome(name: str) -> Genome:
     from nca_hw.core.genome import load
 
     return load(name)
+
+
+def spread(wanted: bool, key: Path | None, version: int | None) -> Spread | None:
+    """What `build` is told of an image that takes new genomes; None for one that doesn't."""
+    from nca_hw.core.slot import read_key
+    from nca_hw.firmware.spread import Spread
+
+    if not wanted:
+        if key is not None or version is not None:
+            raise click.UsageError("--key and --genome-version say more about --spread, which is not given.")
+        return None
+    return Spread(version or 1, read_key(key))
 
 
 def emit(command: str, document: dict[str, Any]) -> None:

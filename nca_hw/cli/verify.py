@@ -15,9 +15,10 @@ from nca_hw.cli import common
 @click.option("--board", default="rp2040", show_default=True, help="Name of a board, or a board file of your own.")
 @click.option("--updates", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="Updates to compare.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of states, frames and their damage.")
+@click.option("--spread", is_flag=True, help="The image that takes new genomes from its neighbours.")
 @common.toolchain_option
 @common.json_option
-def command(genome: str, board: str, updates: int, seed: int, toolchain: str, as_json: bool) -> None:
+def command(genome: str, board: str, updates: int, seed: int, spread: bool, toolchain: str, as_json: bool) -> None:
     """Build the image and run it, unmodified, on an emulated chip.
 
     Updates of random states and extremes are compared, byte for byte, with the NumPy reference. Some of them are whole: the chip hears
@@ -30,7 +31,7 @@ def command(genome: str, board: str, updates: int, seed: int, toolchain: str, as
     from nca_hw.formats.boards import load_board
 
     loaded = common.load_genome(genome)
-    made = build(loaded, load_board(board), toolchain)
+    made = build(loaded, load_board(board), toolchain, common.spread(spread, None, None))
     with common.progress("verifying", updates) as advance:
         proved = prove(loaded, made, updates, seed, advance)
     replay = None
