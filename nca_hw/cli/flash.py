@@ -74,6 +74,9 @@ def command(
     payloads = [payload(word, board) for word in what or ("lizard",)]
     if programmer is not None and [image.family for image in payloads] != ["atmega"]:
         raise NcaHwError("is for the ATmega328P alone", where="--programmer", cure="Leave it out, or name a build for atmega328p.")
+    if programmer is None and any(image.family == "atmega" and image.code is not None for image in payloads):
+        cure = "Take a programmer: nca-hw flash BUILD --programmer usbasp. Its fuses: docs/spreading.md."
+        raise NcaHwError("an image that takes new genomes stands where the boot loader is", where="--programmer", cure=cure)
     means = Means(tuple(port for port in ports if port), volumes, programmer, service_port, baud)
     if everything:
         _all(payloads, means, Way(jobs, retries, force, count, watch, number), array, dry_run, as_json)

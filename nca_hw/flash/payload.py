@@ -31,6 +31,7 @@ class Payload:
         told: where it came from. board: the kind of board, family: of its chip. image: flash from its first byte on.
         genome_hash, channels: of the genome in it; None and 0 where the image came without its size.json.
         number_at: address at which the board looks for its number in an array; None where the image does not.
+        code: bytes that the self-test's CRC covers, of an image that takes new genomes; None where that is all of it.
     """
 
     told: str
@@ -40,6 +41,12 @@ class Payload:
     genome_hash: str | None
     channels: int
     number_at: int | None = None
+    code: int | None = None
+
+    @property
+    def crc(self) -> int:
+        """What the self-test tells of the image."""
+        return binascii.crc_hqx(self.image[: self.code], 0)
 
     @property
     def sha256(self) -> str:
@@ -72,11 +79,11 @@ class Payload:
     def is_told_by(self, answer: frames.SelfTest) -> bool:
         """Whether a self-test tells this image and this genome."""
         genome = self.genome_hash is None or answer.genome == frames.hash_told(self.genome_hash, self.channels)
-        return answer.spec_version == frames.SPEC_VERSION and answer.image_crc == binascii.crc_hqx(self.image, 0) and genome
+        return answer.spec_version == frames.SPEC_VERSION and answer.image_crc == self.crc and genome
 
     def difference(self, answer: frames.SelfTest) -> str:
         """What of a self-test is not this image's, in words."""
-        crc, genome = binascii.crc_hqx(self.image, 0), self.genome_hash and frames.hash_told(self.genome_hash, self.channels)
+        crc, genome = self.crc, self.genome_hash and frames.hash_told(self.genome_hash, self.channels)
         told = [f"spec version {answer.spec_version}, not {frames.SPEC_VERSION}"] if answer.spec_version != frames.SPEC_VERSION else []
         told += [f"CRC {answer.image_crc:04x}, not {crc:04x}"] if answer.image_crc != crc else []
         told += ["another genome"] if genome and answer.genome != genome else []
@@ -129,11 +136,13 @@ def _of_folder(folder: Path, board: str | None) -> Payload:
         raise NcaHwError("holds values of the wrong kinds", where=folder / SIZES, cure=again)
     if hashlib.sha256(image).hexdigest() != told["image_sha256"]:
         raise NcaHwError(f"{NAME}.bin and {SIZES} are not of one build", where=folder, cure=again)
+    if not isinstance(code := sizes.get("code_bytes"), int | None):
+        raise NcaHwError("holds values of the wrong kinds", where=folder / SIZES, cure=again)
     _flashable(told["family"], told["board"])
     if board is not None and load_board(board).name != told["board"]:
         cure = f"Leave --board out, or build for it: nca-hw build --board {board} -o FOLDER"
         raise NcaHwError(f"the image is for {told['board']} ({told['family']}), and --board says {board}", where=folder, cure=cure)
-    return Payload(str(folder), told["board"], told["family"], image, told["genome_hash"], told["channels"], told["number_at"])
+    return Payload(str(folder), told["board"], told["family"], image, told["genome_hash"], told["channels"], told["number_at"], code)
 
 
 def _of_file(path: Path, board: str | None) -> Payload:
