@@ -29,6 +29,7 @@ SSI, RESETS, CLOCKS, XOSC, PADS_BANK0 = 0x18000000, 0x4000C000, 0x40008000, 0x40
 IO_BANK0, SPI0, UART0, SIO, WATCHDOG = 0x40014000, 0x4003C000, 0x40034000, 0xD0000000, 0x40058000
 ROSC_RANDOMBIT, WATCHDOG_TICK, TIMERAWL, VTOR = 0x4006001C, 0x4005802C, 0x40054028, 0xE000ED08
 PSM_WDSEL = 0x40010008
+RESET_ALL = 0x1FFFC  # section 2.13.5: all that the watchdog can reset, but for the two oscillators. Out of reset it is 0: nothing
 BLOCKS = (SSI, PSM_WDSEL & ~0xFFF, RESETS, CLOCKS, XOSC, PADS_BANK0, IO_BANK0, SPI0, UART0, WATCHDOG,
           0x40060000, 0x40054000, SIO, 0xE000E000)
 NEEDED = 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 16 | 1 << 21 | 1 << 22  # IO, pads (the flash's too), SPI0, timer, UART0
@@ -140,6 +141,8 @@ class Rp2040(CortexM0Plus):
             wrong.append("the timer does not count microseconds")
         if not (self.register(WATCHDOG) or 0) & 1 << 30:
             wrong.append("the watchdog is off")
+        if self.register(PSM_WDSEL) != RESET_ALL:
+            wrong.append(f"the watchdog does not reset all but the oscillators: {self.register(PSM_WDSEL)}")
         return wrong
 
     def _read(self, mu: Any, offset: int, size: int, base: int) -> int:
@@ -192,8 +195,6 @@ class Rp2040(CortexM0Plus):
             if not 4 <= offset < 4 + 4 * 30:
                 self._unknown("writes", address)
         elif address == WATCHDOG and value & TRIGGER:
-            if not self._registers.get(PSM_WDSEL, 0):
-                self._unknown("asks for a reset of nothing by", address)
             self.restarted = True
             self.stop()
         elif address == SSI + 8 and value == 1:
