@@ -38,8 +38,8 @@ def command(
 
 
 def _hand_in(genome: str, port: str, number: int | None, key: Path | None, as_json: bool) -> None:
-    from nca_hw import hand_in
     from nca_hw.core import slot
+    from nca_hw.flash import hand_in
 
     loaded, secret = common.load_genome(genome), slot.read_key(key)
     pages = slot.shape_of(loaded).pages
