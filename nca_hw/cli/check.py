@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @common.genome_argument
 @click.option("--board", default="rp2040", show_default=True, help="Name of a board, or a board file of your own.")
 @click.option("--grid", type=common.GRID, default="40x40", show_default=True, help="Cells of the array.")
-@click.option("--supply", type=click.FloatRange(min=0, min_open=True), metavar="AMPERES", help="What the supply can give.")
+@click.option("--supply", type=common.FiniteRange(min=0, min_open=True), metavar="AMPERES", help="What the supply can give.")
 @click.option("--array", type=common.FILE, help="array.json of 'nca-hw flash --all': whether its boards hold this genome, and are enough.")
 @common.json_option
 def command(genome: str, board: str, grid: tuple[int, int], supply: float | None, array: Path | None, as_json: bool) -> None:
@@ -28,10 +28,13 @@ def command(genome: str, board: str, grid: tuple[int, int], supply: float | None
     interval, the service port's speed at the chip's clock, and the worst current are computed. Exit code 1 if a limit fails.
     """
     from nca_hw.check.checks import examine
-    from nca_hw.errors import LimitMissed
+    from nca_hw.errors import LimitMissed, NcaHwError
     from nca_hw.formats.array_file import load_array
     from nca_hw.formats.boards import load_board
+    from nca_hw.sim.scenario import CELLS_MAX
 
+    if not 1 <= grid[0] * grid[1] <= CELLS_MAX:
+        raise NcaHwError(f"{grid[0]}x{grid[1]} cells are no array: from 1 to {CELLS_MAX:,}", where="--grid")
     loaded, target = common.load_genome(genome), load_board(board)
     findings = examine(loaded, target, grid, supply, None if array is None else load_array(array))
     failed = [finding.check for finding in findings if finding.verdict == "fails"]

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 @click.option("--compare", is_flag=True, help="Compute every told state anew, and simulate an array like this one beside it.")
 @click.option("--record", "record_file", type=common.FILE, help="Keep all that comes in a file.")
 @click.option("--replay", "replay_file", type=common.FILE, help="Instead of ports: what --record has kept.")
-@click.option("--speed", type=click.FloatRange(0, 1000), default=1.0, show_default=True, help="Of a replay; 0: as fast as it goes.")
+@click.option("--speed", type=common.FiniteRange(0, 1000), default=1.0, show_default=True, help="Of a replay; 0: as fast as it goes.")
 @click.option("--page", is_flag=True, help="On a page at 127.0.0.1, for this computer's browser, instead of in the terminal.")
 @click.option("--page-port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="Of the page; 0: any that is free.")
-@click.option("--for", "seconds", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Then it ends.  [default: Ctrl-C]")
+@click.option("--for", "seconds", type=common.FiniteRange(min=0, min_open=True), metavar="SECONDS", help="Then it ends.  [default: Ctrl-C]")
 @common.json_option
 def command(
     ports: tuple[str, ...], genome: str, board: str, grid: tuple[int, int] | None, array: Path | None, image: Path | None,
@@ -58,13 +58,19 @@ def command(
         raise click.UsageError("Name one PORT or more, or a file to --replay, or an --array; one of the three.")
     if array is not None and grid is None:
         raise click.UsageError("An --array needs the --grid whose tiles are numbered.")
+    if replay_file is not None and record_file is not None and record_file.exists() and record_file.samefile(replay_file):
+        raise click.UsageError("--record would overwrite what --replay shows. Name another file.")
     record = None if replay_file is None else Record(replay_file)
     if record is not None:
         genome = genome if common.given("genome") else record.about.genome
         board = board if common.given("board") else record.about.board
     loaded, target_board = common.load_genome(genome), load_board(board)
+    tile_size = (target_board.tile.width, target_board.tile.height)
     if record is not None and record.about.genome_hash != loaded.cell_hash:
         raise NcaHwError(f"was recorded with another genome than {genome!r}", where=replay_file, cure="Name its file with --genome.")
+    if record is not None and record.about.places.tile != tile_size:
+        unlike = "was recorded with tiles of {}x{} cells; {} has {}x{}".format(*record.about.places.tile, target_board.name, *tile_size)
+        raise NcaHwError(unlike, where=replay_file, cure="Name its board with --board.")
     with contextlib.ExitStack() as open_things:
         if record is None:
             found = taps(ports) if array is None or grid is None else array_taps(array, target_board, grid)
@@ -80,11 +86,6 @@ def command(
             open_things.callback(line.close)
             line.open()
         pieces = session.from_lines(lines) if record is None else session.from_record(record, speed)
-        recorder = None
-        if record_file is not None:
-            about = About(genome, loaded.cell_hash, board, places, time.time())
-            recorder = open_things.enter_context(Recorder(record_file, about))
-
         def told() -> dict[str, Any]:
             return figures(live, target=target, lines=lines, follower=follower, expected=expected)
 
@@ -97,6 +98,10 @@ def command(
             common.say(f"The array is shown at {shown[0].address} (Ctrl-C ends it).")
         elif not as_json and (screen := _screen(title)) is not None:
             shown.append(open_things.enter_context(screen))
+        recorder = None
+        if record_file is not None:  # last: what is there already is lost with it
+            about = About(genome, loaded.cell_hash, board, places, time.time())
+            recorder = open_things.enter_context(Recorder(record_file, about))
 
         def each() -> None:
             for one in shown:

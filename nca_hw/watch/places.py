@@ -39,6 +39,11 @@ class Places:
         """Cells from north to south."""
         return self.rows * self.tile_height
 
+    @property
+    def tile(self) -> tuple[int, int]:
+        """Width and height of a tile, in cells."""
+        return self.tile_width, self.tile_height
+
     def cell(self, tile: int, number: int) -> int:
         """The number of a cell in the grid, row by row, from its number in a tile."""
         row, column = divmod(number, self.tile_width)

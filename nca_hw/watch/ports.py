@@ -73,7 +73,11 @@ def array_taps(path: Path, board: Board, grid: tuple[int, int]) -> list[Tap]:
         NcaHwError: no sound file; no board in it is at a port (an RP2040's boot volume is none); a number beyond the grid.
     """
     columns, tiles = grid[0] // board.tile.width, grid[0] * grid[1] // board.tile.cells
-    boards = [entry for entry in load_array(path).boards if not entry.place.startswith("usb ") and not Path(entry.place).is_dir()]
+    entries = load_array(path).boards
+    for entry in entries:
+        if "://" in entry.place:  # pyserial would connect, or write, wherever that says
+            raise NcaHwError(f"board {entry.number} stands at {entry.place!r}, which is no port of this computer", where=path)
+    boards = [entry for entry in entries if not entry.place.startswith("usb ") and not Path(entry.place).is_dir()]
     if not boards:
         raise NcaHwError("names no board at a serial port", where=path, cure="Name the tiles' ports: nca-hw watch PORT@X,Y ...")
     beyond = [entry.number for entry in boards if entry.number > tiles]

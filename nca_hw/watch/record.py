@@ -135,7 +135,7 @@ class Record:
                 str(told["genome"]), str(told["genome_hash"]), str(told["board"]), Places(columns, rows, wide, high, ports, tiles),
                 float(told["began"]),
             )  # fmt: skip
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
             known = False
         if not known:
             raise NcaHwError("has lost what it says of itself, or is of another version", where=self.path, cure=CURE)

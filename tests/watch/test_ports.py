@@ -47,6 +47,9 @@ def test_boards_of_an_array_file_stand_where_their_numbers_are(tmp_path: Path) -
     assert array_taps(path, board, (3, 2)) == [Tap("/dev/ttyUSB0", (0, 0)), Tap("/dev/ttyUSB2", (0, 1))]
     with pytest.raises(NcaHwError, match="board 4 has no tile in 3x1 cells"):
         array_taps(path, board, (3, 1))
+    write_array(path, {1: entry(1, "spy://loop?file=victim")})
+    with pytest.raises(NcaHwError, match="no port of this computer"):
+        array_taps(path, board, (3, 2))
     write_array(path, {2: entry(2, "usb 1-1.3")})
     with pytest.raises(NcaHwError, match="no board at a serial port"):
         array_taps(path, board, (3, 2))

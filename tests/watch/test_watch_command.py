@@ -64,6 +64,13 @@ def test_a_wall_is_watched_recorded_and_seen_again(tmp_path: Path, wall: Told) -
     again = json.loads(done.stdout)
     same = ("grid", "reports", "self_tests", "line", "pauses", "alive", "told_cells", "genome_hash", "board", "loss")
     assert {name: again[name] for name in same} == {name: told[name] for name in same}
+    before = (tmp_path / "run.rec").read_bytes()
+    for words, said in ((["--record", "run.rec"], "overwrite"), (["--board", "rp2040-matrix"], "of 1x1 cells; rp2040-matrix has 5x5")):
+        refused = subprocess.run(
+            [NCA_HW, "watch", "--replay", "run.rec", "--speed", "0", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert refused.returncode == 2 and said in " ".join(refused.stderr.split()), refused.stderr
+    assert (tmp_path / "run.rec").read_bytes() == before
 
 
 def test_control_c_leaves_the_terminal_clean_and_the_record_whole(tmp_path: Path, wall: Told) -> None:
