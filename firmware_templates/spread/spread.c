@@ -211,6 +211,13 @@ static void refuse(void)
     s.from = NOBODY;
 }
 
+/* Silence is no proof against a genome: the next offer of whoever fell silent counts as its first. */
+static void forget(void)
+{
+    s.unknown = (uint8_t)(s.unknown | 1u << s.from);
+    s.from = NOBODY;
+}
+
 static void take_part(const int8_t *codes)
 {
     const uint8_t part = (uint8_t)codes[1];
@@ -408,10 +415,11 @@ void nca_spread_wake(int8_t *codes)
     if (nca_spread_is_whole()) {
         nca_spread_keep();
     }
-    if (s.from == NOBODY) {
+    if (s.from != NOBODY && ++s.waited >= GIVE_UP) {
+        forget();
+    }
+    if (s.from == NOBODY) { /* others are considered before who was forgotten can speak again */
         consider();
-    } else if (++s.waited >= GIVE_UP) {
-        refuse();
     } else if (s.waited % PATIENCE == 0) {
         ask_another();
     }

@@ -300,6 +300,31 @@ def test_versions_never_go_back(engine: None, version: int) -> None:
     assert not feed.pages and made.writes[0].erased == 0 and len(made.taken[0]) == 1
 
 
+GIVEN_UP = 16 * SECOND  # after 64 waits, of 200 ms in the mean: 12.8 s, give or take 0.6
+
+
+def test_a_hand_in_that_was_given_up_can_be_repeated(image: Build) -> None:
+    made, name = wall(image, 1, 1), spread.name(packed())
+    first = made.feed(0, packed())
+    made.go(made.array.now + 4 * SECOND, lambda: len(first.pages) == 3)
+    made._fed = None
+    made.go(made.array.now + GIVEN_UP)
+    again = made.feed(0, packed())
+    assert done(made, name, 8) and again.pages == set(range(PAGES)) and made.difference() is None
+
+
+def test_a_neighbour_that_was_given_up_is_asked_again_as_soon_as_it_is_back(image: Build) -> None:
+    made, name = wall(image, 2, 1), spread.name(packed())
+    made.feed(0, packed())
+    made.go(made.array.now + 8 * SECOND, lambda: made.writes[1].written == 3)
+    made._fed = None
+    made.power_off([0])
+    made.go(made.array.now + GIVEN_UP)
+    assert made.taken[1][-1][1][4] == 1
+    made.switch_on(0)
+    assert done(made, name, 8) and made.difference() is None
+
+
 SHAPES: dict[str, Callable[[], Genome]] = {
     "wider": lambda: narrow(load("heart"), 16),
     "other kernels": lambda: replace(NEW, kernels=(NEW.kernels[1], NEW.kernels[0], NEW.kernels[2])),
