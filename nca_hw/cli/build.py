@@ -33,6 +33,7 @@ def command(
     sizes = made.sizes()
     for warning in made.warnings:
         common.say(f"warning: {warning}; it is not what ships")
+    around = "" if made.spread else ", and around them a PlatformIO project: README.md"
     images = ", ".join(name for name in made.files if name.startswith("nca-hw."))
     if as_json:
         common.emit("build", {**sizes, "files": [str(path) for path in paths]})
@@ -45,6 +46,6 @@ def command(
         ("static RAM", f"{sizes['static_ram_bytes']:6,d} B"),
         ("worst-case stack", f"{sizes['stack_bytes']:6,d} B" if sizes["stack_bytes"] is not None else "not bound by the image alone"),
         ("image", sizes["image_sha256"]),
-        ("written", f"{folder}/ ({images}, and around them a PlatformIO project: README.md)"),
+        ("written", f"{folder}/ ({images}{around})"),
     ]
     common.table(rows)

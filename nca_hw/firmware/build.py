@@ -140,8 +140,11 @@ def write(made: Build, folder: Path) -> list[Path]:
     """Write a build's files; gives their paths.
 
     Raises:
-        NcaHwError: the folder can't be written.
+        NcaHwError: the folder can't be written; the image has no project, and would lie in that of another, which PlatformIO would build.
     """
+    if project.FACTS not in made.files and (folder / project.FACTS).is_file():
+        told = "holds the PlatformIO project of another image; one that takes new genomes has none, and 'pio run' would build the other"
+        raise NcaHwError(told, where=folder, cure=f"Choose another folder: -o {folder}-spread. Or delete this one first.")
     make_folder(folder)
     paths = []
     for name, data in made.files.items():

@@ -28,6 +28,7 @@ from nca_hw.formats.chips import CHIPS
 
 WAKES, WAITS = 96, 32  # of the self-test on the host
 TEST = "test_cell"
+FACTS = "platforms/nca-hw/project.json"  # what a project is built from; no folder without a project has it
 COPIED = (  # modules, into the platform's package nca_hw_image; they import each other and what PlatformIO itself needs, nothing else
     "errors.py", "firmware/armv6m.py", "firmware/budget.py", "firmware/compiler.py", "firmware/image.py", "firmware/steps.py",
     "formats/boot2.py", "formats/intel_hex.py", "formats/uf2.py",
@@ -60,7 +61,7 @@ def files(made: Made) -> dict[str, bytes]:
     texts = {f"src/{name}": text for name, text in made.texts.items() if name in made.compiled or not name.endswith((".c", ".S"))}
     texts["platforms/nca-hw/platform.json"] = _json(_platform(made.board))
     texts[f"platforms/nca-hw/boards/{made.board.name}.json"] = _json(_board(made.board, made.told["warnings"]))
-    texts["platforms/nca-hw/project.json"] = _json(_project(made, chips))
+    texts[FACTS] = _json(_project(made, chips))
     own = _folder("nca_hw.firmware_templates") / "platformio"
     texts["platforms/nca-hw/platform.py"] = (own / "platform.py").read_text()
     texts["platforms/nca-hw/builder/main.py"] = (own / "main.py").read_text()

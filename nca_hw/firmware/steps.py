@@ -40,10 +40,11 @@ class Project:
         """What `nca-hw` is called with to flash the image in `out`.
 
         Args:
-            folder: of the project. An image that is still that of `build` is flashed from there, where size.json tells more of it.
+            folder: of the project. An image that is still that of `build` is flashed from there, where size.json tells more of it, unless
+                another build has been written over it.
             port: as PlatformIO was told; "" for none.
         """
-        is_built = self._is_built((out / BIN).read_bytes()) and (folder / "size.json").is_file()
+        is_built = self._is_built((out / BIN).read_bytes()) and _sha256_told(folder / "size.json") == self.facts["image_sha256"]
         image = [str(folder)] if is_built else [str(out / BIN), "--board", self.facts["board"]]
         return ["flash", *image, *(["--port", port] if port else [])]
 
@@ -128,3 +129,13 @@ class Project:
             except NcaHwError as error:
                 raise NcaHwError(error.what, cure="Correct the sources, or have 'nca-hw build' write all of them anew.") from None
             return (Path(folder) / name).read_bytes()
+
+
+def _sha256_told(sizes: Path) -> str | None:
+    """Of the image beside a size.json, as that has it; None where it tells none."""
+    try:
+        told = json.loads(sizes.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    sha256 = told.get("image_sha256") if isinstance(told, dict) else None
+    return sha256 if isinstance(sha256, str) else None

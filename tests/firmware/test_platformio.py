@@ -21,10 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tools import missing
 
+from nca_hw.cli.app import cli
 from nca_hw.core import frames
 from nca_hw.core.genome import load
+from nca_hw.errors import ExitCode, NcaHwError
 from nca_hw.firmware.build import Build, build, write
 from nca_hw.firmware.families import FAMILIES
 from nca_hw.firmware.steps import Project
@@ -251,6 +254,30 @@ def test_an_image_of_build_is_flashed_from_its_folder_and_a_changed_one_by_itsel
     (out / "firmware.bin").write_bytes(b"another")
     by_itself = ["flash", str(out / "firmware.bin"), "--board", "stm32g031"]
     assert steps.flash_words(folder, out, "/dev/ttyUSB0") == [*by_itself, "--port", "/dev/ttyUSB0"]
+
+
+def test_an_image_is_flashed_by_itself_where_another_build_lies_in_its_folder(tmp_path: Path) -> None:
+    folder = project(tmp_path / "project")
+    steps = Project(folder / "platforms" / "nca-hw" / "project.json")
+    shutil.copy(folder / "nca-hw.bin", tmp_path / "firmware.bin")
+    other = build(load("heart"), load_board("stm32g031"))
+    for name in ("nca-hw.bin", "size.json"):
+        (folder / name).write_bytes(other.files[name])
+    assert steps.flash_words(folder, tmp_path, "") == ["flash", str(tmp_path / "firmware.bin"), "--board", "stm32g031"]
+
+
+def test_an_image_that_takes_new_genomes_is_not_written_into_a_project_of_another(tmp_path: Path) -> None:
+    folder = project(tmp_path / "project")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    done = CliRunner().invoke(cli, ["build", "lizard", "--board", "stm32g031", "--spread", "-o", str(folder)])
+    assert isinstance(done.exception, NcaHwError) and done.exception.exit_code == ExitCode.BAD_INPUT
+    assert str(folder) in str(done.exception) and "-o" in str(done.exception.cure)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    beside = tmp_path / "project-spread"
+    for _ in range(2):
+        done = CliRunner().invoke(cli, ["build", "lizard", "--board", "stm32g031", "--spread", "-o", str(beside)])
+        assert done.exit_code == 0 and "PlatformIO" not in done.output
+    assert not (beside / "README.md").exists()
 
 
 def test_a_second_opinion_over_its_budget_of_rom_is_a_warning_here_too(tmp_path: Path) -> None:
