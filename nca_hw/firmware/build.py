@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from nca_hw.firmware.image import Image, read_image
 from nca_hw.firmware.kernels import Kernel, able
 from nca_hw.firmware.spread import Spread, check
 from nca_hw.formats.boards import Board
-from nca_hw.formats.files import make_folder, write_whole
+from nca_hw.formats.files import FOR_ALL, FOR_THE_OWNER, make_folder, write_whole
 
 NAME = "nca-hw"
 UNITS = 8  # in which kernels count hidden units
@@ -38,7 +38,7 @@ class Build:
     board: Board
     image: Image
     stack: int | None
-    files: dict[str, bytes]
+    files: dict[str, bytes] = field(repr=False)
     toolchain: str = PINNED
     warnings: tuple[str, ...] = ()
     kernel: Kernel | None = None
@@ -137,7 +137,7 @@ def build(genome: Genome, board: Board, toolchain: str = PINNED, spread: Spread 
 
 
 def write(made: Build, folder: Path) -> list[Path]:
-    """Write a build's files; gives their paths.
+    """Write a build's files; gives their paths. An image holds its key: where that is a secret, only the owner can read the files.
 
     Raises:
         NcaHwError: the folder can't be written; the image has no project, and would lie in that of another, which PlatformIO would build.
@@ -146,10 +146,11 @@ def write(made: Build, folder: Path) -> list[Path]:
         told = "holds the PlatformIO project of another image; one that takes new genomes has none, and 'pio run' would build the other"
         raise NcaHwError(told, where=folder, cure=f"Choose another folder: -o {folder}-spread. Or delete this one first.")
     make_folder(folder)
+    mode = FOR_THE_OWNER if made.spread is not None and made.spread.is_secret else FOR_ALL
     paths = []
     for name, data in made.files.items():
         make_folder((folder / name).parent)
-        write_whole(folder / name, data)
+        write_whole(folder / name, data, mode)
         paths.append(folder / name)
     return paths
 

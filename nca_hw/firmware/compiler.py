@@ -23,6 +23,7 @@ from ..errors import NcaHwError, ToolMissing
 PYTHON = "{python}"  # as the first word of a program that is a module of Python: this one
 FOLDER = "{folder}"  # in a flag: the folder in which it is compiled
 TEMPORARY = "temporary"  # a folder in it, for the compiler's temporary files, whose names GCC writes into the symbols
+ONLY_OWNER = 0o077  # umask: ziglang keeps what it has compiled in a cache, and a source may hold a wall's key
 RANDOM_NAME = re.compile(rb"(?<=[\0/]cc)[0-9A-Za-z]{6}(?=\.o\0)")  # old linkers write the folder before it
 
 
@@ -65,7 +66,7 @@ class Compiler:
         (folder / TEMPORARY).mkdir(exist_ok=True)
         environment = {**os.environ, "TMPDIR": TEMPORARY}
         command = self.command(folder, compiled, elf)
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, umask=ONLY_OWNER)
         if done.returncode != 0 or not made.is_file():
             said = (done.stderr or done.stdout).strip()
             raise NcaHwError(f"the compiler failed:\n{said[-4000:]}", cure="Run 'nca-hw doctor', and report this with the text above.")

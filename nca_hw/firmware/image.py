@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from elftools.elf.elffile import ELFFile
 
@@ -40,8 +40,8 @@ class Image:
         cell_ram: bytes of a cell's state, neighbours, perception and accumulators. static_ram: of all variables.
     """
 
-    elf: bytes
-    binary: bytes
+    elf: bytes = field(repr=False)
+    binary: bytes = field(repr=False)
     symbols: list[Symbol]
     parts: dict[str, int]
     cell_ram: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nca_hw.core.genome import Genome
@@ -22,7 +22,12 @@ class Spread:
     """Of the genome that an image is made with: its version. Of the image: the key, 16 bytes, of the genomes that it takes."""
 
     version: int = 1
-    key: bytes = PUBLIC_KEY
+    key: bytes = field(default=PUBLIC_KEY, repr=False)
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether only some have the key, so that the image is for nobody else's eyes."""
+        return self.key != PUBLIC_KEY
 
 
 def check(genome: Genome, board: Board, families: Mapping[str, Callable[[Board], str]]) -> None:

@@ -8,10 +8,14 @@ from pathlib import Path
 
 from nca_hw.errors import NcaHwError
 
+FOR_ALL, FOR_THE_OWNER = 0o644, 0o600  # who may read a file
 
-def write_whole(path: Path, data: bytes) -> None:
+
+def write_whole(path: Path, data: bytes, mode: int = FOR_ALL) -> None:
     """Write `data` to `path` through a temporary file beside it, so that a reader or a crash never meets half a file.
 
+    Args:
+        mode: permissions of the file, also where one of others is replaced.
     Raises:
         NcaHwError: the folder does not exist or can't be written.
     """
@@ -21,7 +25,7 @@ def write_whole(path: Path, data: bytes) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
-            Path(temporary).chmod(0o644)
+            Path(temporary).chmod(mode)
             Path(temporary).replace(path)
         except BaseException:
             Path(temporary).unlink()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +15,13 @@ from nca_hw.core import slot, spread
 from nca_hw.core.genome import Genome, load
 from nca_hw.errors import NcaHwError
 from nca_hw.firmware import render
-from nca_hw.firmware.build import build
+from nca_hw.firmware.build import build, write
 from nca_hw.firmware.families import family
 from nca_hw.firmware.kernels import able
 from nca_hw.firmware.spread import Spread
 from nca_hw.formats.boards import bundled_boards, load_board
+
+SECRET = bytes.fromhex("9ab1c2d3e4f5061728394a5b6c7d8e9f")
 
 
 @pytest.mark.parametrize("board", bundled_boards())
@@ -39,6 +44,41 @@ def test_two_genomes_fit_the_flash_beside_the_code(engine: None, board: str, end
     assert binary[slots_at : slots_at + size] == slot.pack(genome, 7)
     assert set(binary[slots_at + size : end]) == {0xFF} and len(binary) <= target.memory.flash
     assert made.image.cell_ram <= target.budget.cell_ram
+
+
+@pytest.fixture
+def usual_umask() -> Iterator[None]:
+    before = os.umask(0o022)  # new files are for all to read
+    yield
+    os.umask(before)
+
+
+def modes(folder: Path) -> set[int]:
+    return {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_only_the_owner_can_read_an_image_that_holds_a_secret_key(tmp_path: Path) -> None:
+    target = load_board("rp2040")
+    write(build(load("lizard"), target, spread=Spread()), tmp_path)
+    assert modes(tmp_path) == {0o644}
+    paths = write(build(load("lizard"), target, spread=Spread(key=SECRET)), tmp_path)
+    assert {path.suffix for path in paths if SECRET in path.read_bytes()} == {".bin", ".elf", ".uf2"}
+    assert modes(tmp_path) == {0o600}
+
+
+@pytest.mark.usefixtures("usual_umask")
+def test_nor_what_the_compiler_has_kept_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", str(tmp_path))
+    build(load("lizard"), load_board("rp2040"), spread=Spread(key=SECRET))
+    assert list(tmp_path.rglob("spread.o")) and modes(tmp_path) == {0o600}
+
+
+def test_a_key_is_not_told_where_a_build_is_shown() -> None:
+    made = build(load("lizard"), load_board("stm32g031"), spread=Spread(key=SECRET))
+    assert SECRET in made.image.binary
+    for shown in (repr(made), repr(made.image), repr(made.spread), str(made.sizes())):
+        assert repr(SECRET)[2:-1] not in shown and SECRET.hex() not in shown
 
 
 def test_a_family_that_can_not_is_named_with_those_that_can() -> None:
