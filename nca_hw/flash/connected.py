@@ -39,8 +39,11 @@ class Volume:
 
     @property
     def present(self) -> bool:
-        """Whether it is still there."""
-        return (self.folder / INFO).exists() and (self.device is None or (BLOCK_DEVICES / self.device).exists())
+        """Whether it is still there. A volume whose stick has just gone may answer with an error of input: it is gone as well."""
+        try:
+            return (self.folder / INFO).exists() and (self.device is None or (BLOCK_DEVICES / self.device).exists())
+        except OSError:
+            return False
 
     @property
     def is_rp2040(self) -> bool:

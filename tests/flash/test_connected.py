@@ -82,6 +82,10 @@ def test_volumes_are_found_where_linux_mounts_them_and_unmounted_ones_are_named(
     assert not volume.present
 
 
+def test_a_volume_that_can_not_be_looked_at_is_gone(tmp_path: Path) -> None:
+    assert not connected.Volume(tmp_path / ("x" * 300), "usb 1-1", "RPI-RP2").present  # the system's own error: the name is too long
+
+
 def entry(number: int, place: str, serial: str | None = None, *, failed: bool = False) -> BoardEntry:
     reason = {"status": "failed", "reason": "gone", "error": "x"} if failed else {"status": "flashed", "reason": None, "error": None}
     return BoardEntry.model_validate({
