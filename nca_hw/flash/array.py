@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,6 @@ from nca_hw.flash.target import Means, Target, targets
 from nca_hw.formats.array_file import BoardEntry, load_array, write_array
 
 SERIAL = ("atmega", "stm32g031")  # families that are written through serial ports
-ALL = None  # to settle: wait for all
 LOOK_S = 0.3  # how often boards are looked for
 Told = Callable[[BoardEntry, str], None]
 
@@ -130,10 +130,10 @@ def flash_all(payloads: Mapping[str, Payload], files: Mapping[str, Path], means:
                 run.watch(pool)
             else:
                 run.batch(pool, expected(payloads, means, way, ledger))
-        except BaseException:
+        except BaseException as error:
             for future in run.busy:
                 future.cancel()
-            run.settle(ALL)
+            run.rescue(tell=isinstance(error, KeyboardInterrupt))
             raise
 
 
@@ -215,26 +215,40 @@ class _Run:
         number = self.ledger.number_of(target, only_failed=only_failed, taken={number for number, _ in self.busy.values()})
         self.busy[pool.submit(self._board, number, target)] = number, target
 
-    def settle(self, seconds: float | None) -> None:
-        """Write down what has come to its end: wait for the first one for so long, or for all."""
+    def settle(self, seconds: float) -> None:
+        """Write down what has come to its end, and tell it: wait for the first one for so long."""
+        ended, _ = wait(self.busy, seconds, FIRST_COMPLETED)
+        for future in ended:
+            entry, how = self._put(future)
+            self.told(entry, how)
+
+    def rescue(self, *, tell: bool) -> None:
+        """Write down what is being finished, all of it, whatever fails meanwhile: the user is told of what has ended the run, not of this.
+
+        Args:
+            tell: each, too, as long as that can be done.
+        """
         while self.busy:
-            ended, _ = wait(self.busy, seconds, FIRST_COMPLETED)
+            ended, _ = wait(self.busy, None, FIRST_COMPLETED)
             for future in ended:
-                number, target = self.busy.pop(future)
                 if future.cancelled():
+                    self.busy.pop(future)
                     continue
-                entry = future.result()
-                kept = self.ledger.entries.get(number)
-                if entry is None:
-                    assert kept is not None
-                    self.told(kept, "kept")
-                else:
-                    self.ledger.put(entry)
-                    if target.volume is not None and entry.done:
-                        self.seen.discard(target.place)  # it has restarted: a volume there is the next board
-                    self.told(entry, entry.status)
-            if seconds is not ALL:
-                return
+                with suppress(Exception):
+                    entry, how = self._put(future)
+                    if tell:
+                        self.told(entry, how)
+
+    def _put(self, future: Future[BoardEntry | None]) -> tuple[BoardEntry, str]:
+        """Write down what happened to a board; gives its entry and what was done with it."""
+        number, target = self.busy.pop(future)
+        entry = future.result()
+        if entry is None:
+            return self.ledger.entries[number], "kept"
+        self.ledger.put(entry)
+        if target.volume is not None and entry.done:
+            self.seen.discard(target.place)  # it has restarted: a volume there is the next board
+        return entry, entry.status
 
     def _board(self, number: int, target: Target) -> BoardEntry | None:
         """What happened to one board; None where it runs the image as an earlier run has told."""

@@ -17,6 +17,9 @@ from stand_ins import Arduino, Rp2040Volumes, Run, bound_by_permissions, built, 
 
 from nca_hw.core import frames
 from nca_hw.core.genome import load
+from nca_hw.errors import ToolMissing
+from nca_hw.flash import one
+from nca_hw.flash.target import Target
 from nca_hw.formats.array_file import load_array
 
 Boards = Callable[..., Arduino]
@@ -145,6 +148,35 @@ def test_ctrl_c_keeps_what_was_done_and_the_next_run_goes_on(
     volumes.plug_in("second")
     run("flash", rp2040, "--all", "--volumes", volumes.folder)
     assert [(entry.number, Path(entry.place).name) for entry in entries(tmp_path).values()] == [(1, "first"), (2, "second")]
+
+
+def test_boards_are_recorded_although_nobody_can_be_told(rp2040: Path, volumes: Rp2040Volumes, tmp_path: Path) -> None:
+    for n in range(8):
+        volumes.plug_in(f"pico-{n}")
+    program = Path(sys.executable).parent / "nca-hw"
+    line = [str(program), "flash", str(rp2040), "--all", "--volumes", str(volumes.folder)]
+    process = subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    process.stdout.close()  # as behind `| true`
+    assert process.wait(60) == 1
+    assert recorded(tmp_path) == ["flashed"] * 8 and len(volumes.flashed) == 8
+
+
+def test_a_board_whose_program_goes_missing_ends_the_run_and_the_others_are_recorded(
+    rp2040: Path, volumes: Rp2040Volumes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    for name in "abcdefgh":
+        volumes.plug_in(name)
+    write = one.flash
+
+    def flash(target: Target, *words: Any) -> one.Done:
+        if Path(target.place).name in "ace":
+            raise ToolMissing(f"no program for {Path(target.place).name}", cure="Install it.")
+        return write(target, *words)
+
+    monkeypatch.setattr(one, "flash", flash)
+    assert "no program for" in run("flash", rp2040, "--all", "--volumes", volumes.folder, code=3).stderr
+    assert sorted(Path(entry.place).name for entry in entries(tmp_path).values()) == ["b", "d", "f", "g", "h"] == sorted(volumes.flashed)
 
 
 def test_ctrl_c_lets_a_board_be_finished(atmega: Path, arduino: Boards, tmp_path: Path, started: Start) -> None:
