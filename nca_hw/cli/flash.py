@@ -171,6 +171,7 @@ def _all(images: list[Payload], means: Means, way: Way, path: Path, dry_run: boo
 
     if way.watch:
         common.say("Plug in the next board. Ctrl-C ends; what was done is kept.")
+    interrupted = False
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nca-hw-")))
         files = {family: one.prepare(image, folder / family) for family, image in payloads.items()}
@@ -178,9 +179,11 @@ def _all(images: list[Payload], means: Means, way: Way, path: Path, dry_run: boo
             array.flash_all(payloads, files, means, way, ledger, told)
         except KeyboardInterrupt:
             common.say(f"{path} holds what was done; the same command goes on.")
-            raise
+            interrupted = True
     if as_json:
         common.emit("flash", {"array": str(path), "images": [_card(image) for image in images], "boards": happened})
+    if interrupted:
+        raise KeyboardInterrupt
     if failed := ledger.failed:
         numbers = ", ".join(str(entry.number) for entry in failed)
         what = f"{len(failed)} of {len(ledger.entries)} boards failed: {numbers}"

@@ -32,9 +32,9 @@ def started(tmp_path: Path) -> Iterator[Start]:
     """Starts `nca-hw`, and leaves none behind."""
     processes: list[subprocess.Popen[str]] = []
 
-    def start(*words: object) -> subprocess.Popen[str]:
+    def start(*words: object, stderr: int = subprocess.STDOUT) -> subprocess.Popen[str]:
         line = [str(Path(sys.executable).parent / "nca-hw"), *map(str, words)]
-        processes.append(subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        processes.append(subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=stderr, text=True))
         return processes[-1]
 
     yield start
@@ -177,6 +177,19 @@ def test_a_board_whose_program_goes_missing_ends_the_run_and_the_others_are_reco
     monkeypatch.setattr(one, "flash", flash)
     assert "no program for" in run("flash", rp2040, "--all", "--volumes", volumes.folder, code=3).stderr
     assert sorted(Path(entry.place).name for entry in entries(tmp_path).values()) == ["b", "d", "f", "g", "h"] == sorted(volumes.flashed)
+
+
+def test_ctrl_c_is_how_watching_without_a_count_ends_and_its_document_is_printed(
+    rp2040: Path, volumes: Rp2040Volumes, tmp_path: Path, started: Start
+) -> None:
+    volumes.plug_in("first")
+    process = started("flash", rp2040, "--all", "--watch", "--json", "--volumes", volumes.folder, stderr=subprocess.PIPE)
+    wait_until(lambda: recorded(tmp_path) == ["flashed"], 30)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    (board,) = json.loads(output)["boards"]
+    assert (Path(board["place"]).name, board["now"]) == ("first", "flashed")
 
 
 def test_ctrl_c_lets_a_board_be_finished(atmega: Path, arduino: Boards, tmp_path: Path, started: Start) -> None:
