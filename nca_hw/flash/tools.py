@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -86,9 +90,18 @@ def run(command: Sequence[str], timeout_s: float, stop: Callable[[str], str | No
             why = stop(said.decode(errors="replace")) or (f"it took more than {timeout_s:g} s" if time.monotonic() > end else None)
     finally:  # also where Ctrl-C ends the wait: nothing goes on writing behind the user's back
         if process.poll() is None:
-            process.kill()
+            _kill(process)
         process.wait()
         listener.join(1)
         if process.stdout is not None and not listener.is_alive():
             process.stdout.close()
     return Ran(None if why else process.returncode, said.decode(errors="replace"), why)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a program and its children, where a session of its own tells which they are: behind a script, a child is what writes."""
+    if sys.platform == "win32":
+        process.kill()
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
