@@ -11,6 +11,7 @@ from nca_hw.core import frames, slot, spread
 from nca_hw.core.feeder import Feeder
 from nca_hw.core.genome import Genome
 from nca_hw.errors import ExitCode, NcaHwError
+from nca_hw.formats.serial_errors import SERIAL_ERRORS, reason
 
 READ_S = 0.005
 LISTEN_S = 8.0  # a tile tells what it runs every 16 wakes: 3.2 s on average
@@ -48,10 +49,9 @@ def open_line(port: str) -> Line:
     line.port = port
     try:
         line.open()
-    except (OSError, ValueError) as error:
-        told = getattr(error, "strerror", None) or error
+    except SERIAL_ERRORS as error:
         cure = "Is the tile plugged in, and the port free? Its output and its input must be connected: docs/spreading.md."
-        raise NcaHwError(f"can't be opened ({told})", where=port, cure=cure, exit_code=ExitCode.PORT_OR_BOARD) from None
+        raise NcaHwError(f"can't be opened ({reason(error)})", where=port, cure=cure, exit_code=ExitCode.PORT_OR_BOARD) from None
     return line
 
 
@@ -107,20 +107,20 @@ def _exchange(line: Line, feeder: Feeder, where: str) -> None:
     if said:
         try:
             line.write(said)
-        except OSError as error:
+        except SERIAL_ERRORS as error:
             raise _lost(error, where) from None
 
 
 def _read(line: Line, where: str) -> bytes:
     try:
         return line.read(4096)
-    except (OSError, TypeError) as error:  # TypeError: pyserial, where the port vanishes while it reads
+    except (*SERIAL_ERRORS, TypeError) as error:  # TypeError: pyserial, where the port vanishes while it reads
         raise _lost(error, where) from None
 
 
 def _lost(error: Exception, where: str) -> NcaHwError:
     cure = "The tile runs its old genome still, or the new one if it was complete. Plug it in and repeat the command."
-    return NcaHwError(f"the port is gone ({error})", where=where, cure=cure, exit_code=ExitCode.PORT_OR_BOARD)
+    return NcaHwError(f"the port is gone ({reason(error)})", where=where, cure=cure, exit_code=ExitCode.PORT_OR_BOARD)
 
 
 def _refused(pages: int, total: int, where: str) -> None:

@@ -13,7 +13,7 @@ import serial
 from nca_hw.flash.connected import Volume
 from nca_hw.flash.failure import FlashFailure
 from nca_hw.flash.self_test import unopened
-from nca_hw.flash.stm32 import SERIAL_ERRORS
+from nca_hw.formats.serial_errors import SERIAL_ERRORS
 
 FILE = "nca-hw.uf2"
 CHUNK = 4096

@@ -11,7 +11,7 @@ import serial
 from nca_hw.core import frames
 from nca_hw.flash import stm32
 from nca_hw.flash.failure import FlashFailure
-from nca_hw.flash.stm32 import SERIAL_ERRORS
+from nca_hw.formats.serial_errors import SERIAL_ERRORS, reason
 
 PULSE_S = 0.05
 SILENCE_S = 0.05
@@ -81,6 +81,5 @@ class ServicePort:
 
 def unopened(port: str, error: Exception) -> FlashFailure:
     """A port that can't be opened, with the cure."""
-    told = str(getattr(error, "strerror", None) or error)
     cure = "Is it plugged in? Is another program using it? On Linux, may you: sudo usermod -a -G dialout $USER, then log in again."
-    return FlashFailure("port", f"can't be opened ({told})", where=port, cure=cure)
+    return FlashFailure("port", f"can't be opened ({reason(error)})", where=port, cure=cure)

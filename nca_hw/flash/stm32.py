@@ -7,12 +7,8 @@ from __future__ import annotations
 
 import serial
 
-try:
-    from termios import error as TerminalError  # no OSError, although it tells the same; there is none on Windows
-except ImportError:
-    TerminalError = OSError  # type: ignore[assignment, misc]
+from nca_hw.formats.serial_errors import TerminalError
 
-SERIAL_ERRORS = (OSError, TerminalError, ValueError)  # what pyserial raises where a port is not there, gone, or no port
 GO, ACK = 0x21, 0x79
 ANSWER_S = 1.0
 

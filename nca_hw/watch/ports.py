@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from nca_hw.core import frames
 from nca_hw.errors import ExitCode, NcaHwError
 from nca_hw.formats.array_file import load_array
 from nca_hw.formats.boards import Board
+from nca_hw.formats.serial_errors import SERIAL_ERRORS, reason
 
 try:
     import termios
@@ -131,8 +131,8 @@ class SerialLine:
         """
         try:
             self._serial = serial.serial_for_url(self.name, baudrate=frames.BAUD, timeout=0, exclusive=True)
-        except (serial.SerialException, OSError, ValueError) as error:
-            raise no_port(self.name, f"can't be opened ({_reason(error)})") from None
+        except SERIAL_ERRORS as error:
+            raise no_port(self.name, f"can't be opened ({reason(error)})") from None
         _keep_dtr(self._serial)
         self.opened += 1
 
@@ -148,7 +148,7 @@ class SerialLine:
                 return b""
         try:
             return bytes(self._serial.read(READ_BYTES))
-        except (serial.SerialException, OSError, TypeError):  # TypeError: pyserial's own, where its port was closed under it
+        except (*SERIAL_ERRORS, TypeError):  # TypeError: pyserial's own, where its port was closed under it
             self.close()
             self._retry_at = self._clock() + RETRY_SECONDS
             return b""
@@ -156,7 +156,7 @@ class SerialLine:
     def close(self) -> None:
         """Let it go."""
         if self._serial is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(*SERIAL_ERRORS):
                 self._serial.close()
             self._serial = None
 
@@ -169,8 +169,3 @@ def _keep_dtr(port: Any) -> None:
         attributes = termios.tcgetattr(port.fd)
         attributes[2] &= ~termios.HUPCL
         termios.tcsetattr(port.fd, termios.TCSANOW, attributes)
-
-
-def _reason(error: Exception) -> str:
-    number = getattr(error, "errno", None)
-    return os.strerror(number) if isinstance(number, int) else str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
@@ -11,6 +12,7 @@ import pytest
 from emulated_ports import Ports
 
 from nca_hw.errors import ExitCode, NcaHwError
+from nca_hw.flash import hand_in
 from nca_hw.formats.array_file import BoardEntry, write_array
 from nca_hw.formats.boards import load_board
 from nca_hw.watch.ports import SerialLine, Tap, array_taps, taps
@@ -61,6 +63,25 @@ def test_a_port_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) ->
             SerialLine(taps([word])[0].port).open()
         assert error.value.exit_code == ExitCode.PORT_OR_BOARD
         assert "erial port" in str(error.value) or "Ports here" in str(error.value)
+
+
+def test_a_port_that_vanishes_while_it_is_opened_is_told_or_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    termios = pytest.importorskip("termios")
+
+    def vanished(*_: object) -> None:
+        raise termios.error(errno.EIO, "Input/output error")
+
+    with Ports(1) as ports:
+        line = SerialLine(ports.names[0])
+        with monkeypatch.context() as patch:
+            patch.setattr(termios, "tcflush", vanished)  # pyserial's last step of opening
+            assert line.read() == b"" and not line.is_open
+            with pytest.raises(NcaHwError, match=r"can't be opened \(Input/output error\)") as error:
+                line.open()
+            assert error.value.exit_code == ExitCode.PORT_OR_BOARD
+            with pytest.raises(NcaHwError, match=r"can't be opened \(Input/output error\)") as error:
+                hand_in.open_line(ports.names[0])
+            assert error.value.exit_code == ExitCode.PORT_OR_BOARD
 
 
 def test_a_port_that_vanishes_is_read_again_when_it_is_back(tmp_path: Path) -> None:
