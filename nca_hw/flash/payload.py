@@ -5,6 +5,8 @@ from __future__ import annotations
 import binascii
 import hashlib
 import json
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,36 @@ from nca_hw.formats.uf2 import PAYLOAD, to_uf2
 SIZES = "size.json"
 NUMBER_MAX = 9999
 FAMILIES = ("rp2040", "atmega", "stm32g031", "ch32v0")
+CHANNELS = range(1, 17)  # of a genome: docs/spec.md
+ADDRESSES = range(1 << 32)
+NO_NUMBER = "null or a number of 32 bits"
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,31}", value) is not None
+
+
+def _is_hash(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None
+
+
+def _is_number(value: object, allowed: range) -> bool:
+    return type(value) is int and value in allowed
+
+
+def _is_number_or_none(value: object) -> bool:
+    return value is None or _is_number(value, ADDRESSES)
+
+
+ENTRIES: dict[str, tuple[Callable[[object], bool], str]] = {  # of size.json: what is sound, and that in words
+    "board": (_is_name, "the name of a board"),
+    "family": (_is_name, "the name of a family of chips"),
+    "genome_hash": (_is_hash, "64 hex digits"),
+    "channels": (lambda value: _is_number(value, CHANNELS), f"{CHANNELS[0]} to {CHANNELS[-1]}"),
+    "image_sha256": (_is_hash, "64 hex digits"),
+    "number_at": (_is_number_or_none, NO_NUMBER),
+    "code_bytes": (_is_number_or_none, NO_NUMBER),
+}
 
 
 @dataclass(frozen=True)
@@ -126,23 +158,26 @@ def _of_folder(folder: Path, board: str | None) -> Payload:
     try:
         image = (folder / f"{NAME}.bin").read_bytes()
         sizes: Any = json.loads((folder / SIZES).read_bytes())
-        told = {name: sizes[name] for name in ("board", "family", "genome_hash", "channels", "image_sha256", "number_at")}
     except OSError as error:
         raise NcaHwError(f"can't be read ({error.strerror})", where=error.filename, cure=again) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise NcaHwError(f"is not what this version of nca-hw writes ({error!r})", where=folder / SIZES, cure=again) from None
-    texts = all(isinstance(told[name], str) for name in ("board", "family", "genome_hash", "image_sha256"))
-    if not (texts and isinstance(told["channels"], int) and isinstance(told["number_at"], int | None)):
-        raise NcaHwError("holds values of the wrong kinds", where=folder / SIZES, cure=again)
+    except (ValueError, RecursionError) as error:
+        raise NcaHwError(f"is not JSON ({error})", where=folder / SIZES, cure=again) from None
+    if not isinstance(sizes, dict):
+        raise NcaHwError("is no JSON object", where=folder / SIZES, cure=again)
+    told = {"code_bytes": None, **sizes}
+    for name, (is_sound, kind) in ENTRIES.items():
+        if name not in told:
+            raise NcaHwError(f"has no entry {name!r}, which this version of nca-hw writes", where=folder / SIZES, cure=again)
+        if not is_sound(told[name]):
+            raise NcaHwError(f"{name} is {str(told[name])[:80]!r}, not {kind}", where=folder / SIZES, cure=again)
     if hashlib.sha256(image).hexdigest() != told["image_sha256"]:
         raise NcaHwError(f"{NAME}.bin and {SIZES} are not of one build", where=folder, cure=again)
-    if not isinstance(code := sizes.get("code_bytes"), int | None):
-        raise NcaHwError("holds values of the wrong kinds", where=folder / SIZES, cure=again)
     _flashable(told["family"], told["board"])
     if board is not None and load_board(board).name != told["board"]:
         cure = f"Leave --board out, or build for it: nca-hw build --board {board} -o FOLDER"
         raise NcaHwError(f"the image is for {told['board']} ({told['family']}), and --board says {board}", where=folder, cure=cure)
-    return Payload(str(folder), told["board"], told["family"], image, told["genome_hash"], told["channels"], told["number_at"], code)
+    names = ("genome_hash", "channels", "number_at", "code_bytes")
+    return Payload(str(folder), told["board"], told["family"], image, *(told[name] for name in names))
 
 
 def _of_file(path: Path, board: str | None) -> Payload:

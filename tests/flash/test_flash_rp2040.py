@@ -114,6 +114,35 @@ def test_images_for_other_boards_and_of_two_builds_are_refused(run: Run, rp2040:
     assert "nothing to flash" in run("flash", "--board", "native", code=2).stderr
 
 
+WRONG = [
+    ("genome_hash", "zz", "genome_hash is 'zz'"), ("genome_hash", "A" * 64, "genome_hash is"),
+    ("channels", -3, "channels is '-3', not 1 to 16"), ("channels", 17, "channels is"), ("channels", True, "channels is"),
+    ("board", "", "board is"), ("number_at", -1, "number_at is"),
+    ("code_bytes", "all", "code_bytes is"), ("family", None, "family is"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value", "told"), WRONG)
+def test_sizes_that_can_not_be_are_refused_before_a_board_is_written(
+    run: Run, rp2040: Path, volumes: Rp2040Volumes, tmp_path: Path, name: str, value: object, told: str
+) -> None:
+    volumes.plug_in("RPI-RP2")
+    build = tmp_path / "build"
+    shutil.copytree(rp2040, build)
+    sizes = json.loads((build / "size.json").read_text())
+    (build / "size.json").write_text(json.dumps({**sizes, name: value}))
+    said = run("flash", build, "--all", "--volumes", volumes.folder, code=2).stderr
+    assert f"{build / 'size.json'}: {told}" in said and "Build it again" in said
+    assert not volumes.writes and not (tmp_path / "array.json").exists()
+
+
+@pytest.mark.parametrize(("text", "told"), [("[" * 100_000, "is not JSON"), ("[]", "no JSON object"), ("{}", "has no entry 'board'")])
+def test_a_file_of_sizes_that_is_none_is_refused(run: Run, rp2040: Path, tmp_path: Path, text: str, told: str) -> None:
+    shutil.copytree(rp2040, tmp_path / "build")
+    (tmp_path / "build" / "size.json").write_text(text)
+    assert told in run("flash", "build", code=2).stderr
+
+
 def test_a_volume_of_another_chip_is_left_alone(run: Run, rp2040: Path, volumes: Rp2040Volumes) -> None:
     volume = volumes.plug_in("RP2350", board_id="RP2350")
     assert "RP2350" in run("flash", rp2040, "--volumes", volumes.folder, code=4).stderr
