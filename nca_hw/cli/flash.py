@@ -58,6 +58,7 @@ def command(
     from nca_hw.flash.array import Way
     from nca_hw.flash.payload import payload
     from nca_hw.flash.target import Means
+    from nca_hw.formats.files import is_folder
 
     alone = {
         "--watch": watch,
@@ -69,7 +70,7 @@ def command(
     }
     if not everything and (wrong := [name for name, given in alone.items() if given]):
         raise NcaHwError(f"{', '.join(wrong)}: only with --all", cure="Add --all, or leave it out.")
-    if volumes is not None and not volumes.is_dir():
+    if volumes is not None and not is_folder(volumes):
         raise NcaHwError("is no folder", where=f"--volumes {volumes}", cure="Name the folder in which boot volumes appear as folders.")
     payloads = [payload(word, board) for word in what or ("lizard",)]
     if programmer is not None and [image.family for image in payloads] != ["atmega"]:
@@ -202,7 +203,9 @@ def _words(entry: BoardEntry, how: str) -> str:
 
 def _files(image: Payload) -> Path:
     """Where the files of an image are, for a dry run."""
-    return Path(image.told) if Path(image.told).is_dir() else Path("BUILD")
+    from nca_hw.formats.files import is_folder
+
+    return Path(image.told) if is_folder(image.told) else Path("BUILD")
 
 
 def _card(image: Payload) -> dict[str, object]:

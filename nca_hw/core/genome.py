@@ -21,7 +21,7 @@ from nca_hw.core.taps import DEFAULT_KERNELS as DEFAULT_KERNELS
 from nca_hw.core.taps import FULL_TURN, tap_shift, turned_taps
 from nca_hw.core.taps import Kernel as Kernel
 from nca_hw.errors import NcaHwError
-from nca_hw.formats.files import write_whole
+from nca_hw.formats.files import is_file, write_whole
 
 MAGIC = b"\x89NCAHW\r\n"
 FORMAT_VERSION = 1
@@ -283,7 +283,7 @@ def load(name_or_path: str | Path = "lizard") -> Genome:
     """
     path = Path(name_or_path)
     names = bundled()
-    if not path.is_file() and str(name_or_path) in names:
+    if not is_file(path) and str(name_or_path) in names:
         path = names[str(name_or_path)]
     try:
         data = path.read_bytes()

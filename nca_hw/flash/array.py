@@ -20,6 +20,7 @@ from nca_hw.flash.failure import FlashFailure
 from nca_hw.flash.payload import Payload
 from nca_hw.flash.target import Means, Target, targets
 from nca_hw.formats.array_file import BoardEntry, load_array, write_array
+from nca_hw.formats.files import is_folder, is_there, readable
 
 SERIAL = ("atmega", "stm32g031")  # families that are written through serial ports
 LOOK_S = 0.3  # how often boards are looked for
@@ -58,7 +59,7 @@ class Ledger:
         Raises:
             NcaHwError: it has mistakes.
         """
-        return cls(path, {entry.number: entry for entry in load_array(path).boards} if path.exists() else {})
+        return cls(path, {entry.number: entry for entry in load_array(path).boards} if is_there(path) else {})
 
     def put(self, entry: BoardEntry) -> None:
         """Write the file with one more board."""
@@ -99,7 +100,7 @@ def found(payloads: Mapping[str, Payload], means: Means) -> list[Target]:
     Raises:
         NcaHwError: it can't be told whose the named ports are.
     """
-    folders = tuple(name for name in means.ports if Path(name).is_dir())
+    folders = tuple(name for name in means.ports if is_folder(name))
     serial = [family for family in payloads if family in SERIAL]
     if len(serial) > 1 and len(folders) < len(means.ports):
         told = f"--port does not tell whether a board is of the family {' or '.join(serial)}"
@@ -260,7 +261,7 @@ class _Run:
                 return None if same else _entry(number, target, payload, status="skipped", verified="self-test", attempts=0)
             done = one.flash(target, payload, self.files[target.family], self.means, self.way.retries, number if self.way.number else None)
         except FlashFailure as failure:
-            told = str(failure)
+            told = readable(str(failure))
             return _entry(number, target, payload, status="failed", reason=failure.reason, error=told[:4000], attempts=failure.attempts)
         return _entry(number, target, payload, status="flashed", verified=done.verified, note=done.note, attempts=done.attempts)
 

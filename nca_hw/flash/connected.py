@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nca_hw.formats.files import is_folder, is_there, readable
 from nca_hw.formats.uf2 import volume_info
 
 INFO = "INFO_UF2.TXT"
@@ -40,10 +41,7 @@ class Volume:
     @property
     def present(self) -> bool:
         """Whether it is still there. A volume whose stick has just gone may answer with an error of input: it is gone as well."""
-        try:
-            return (self.folder / INFO).exists() and (self.device is None or (BLOCK_DEVICES / self.device).exists())
-        except OSError:
-            return False
+        return is_there(self.folder / INFO) and (self.device is None or is_there(BLOCK_DEVICES / self.device))
 
     @property
     def is_rp2040(self) -> bool:
@@ -101,7 +99,7 @@ def ports(named: Iterable[str] = ()) -> list[Port]:
     }
     wanted = list(named)
     if wanted:
-        return [known.get(device) or known.get(os.path.realpath(device)) or Port(device, device) for device in wanted]
+        return [known.get(device) or known.get(os.path.realpath(device)) or Port(device, readable(device)) for device in wanted]
     return sorted((port for port in known.values() if port.vendor is not None), key=lambda port: natural(port.place))
 
 
@@ -124,12 +122,12 @@ def volume(folder: Path) -> Volume | None:
         return None
     device = next((Path(device).name for device, at in _fat_mounts() if at == folder), None)
     place = usb_path(os.path.realpath(BLOCK_DEVICES / device)) if device else None
-    return Volume(folder, place or str(folder), info.get("Board-ID", "?"), device)
+    return Volume(folder, place or readable(folder), info.get("Board-ID", "?"), device)
 
 
 def _folders(below: Path) -> list[Path]:
     try:
-        return [entry for entry in below.iterdir() if entry.is_dir()]
+        return [entry for entry in below.iterdir() if is_folder(entry)]
     except OSError:
         return []
 

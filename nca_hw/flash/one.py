@@ -15,7 +15,7 @@ from nca_hw.flash.failure import FlashFailure
 from nca_hw.flash.payload import Payload
 from nca_hw.flash.self_test import BOOT_LOADER_S, START_S, ServicePort
 from nca_hw.flash.target import Means, Target
-from nca_hw.formats.files import make_folder
+from nca_hw.formats.files import make_folder, readable
 
 PAUSE_S = 0.5  # before another attempt
 Verified = Literal["self-test", "read-back", "no"]
@@ -78,9 +78,9 @@ def flash(target: Target, payload: Payload, files: Path, means: Means, retries: 
 def plan(target: Target, payload: Payload, files: Path, means: Means) -> list[str]:
     """What would be done, in lines; nothing is touched."""
     if target.family == "rp2040":
-        onto = target.volume.folder if target.volume else "the volume that appears"
+        onto = readable(target.volume.folder) if target.volume else "the volume that appears"
         lines = [f"open {target.port} at {rp2040.TOUCH_BAUD} baud and close it"] if target.volume is None else []
-        lines.append(f"copy {files / rp2040.FILE} to {onto}, and wait until it vanishes")
+        lines.append(f"copy {readable(files / rp2040.FILE)} to {onto}, and wait until it vanishes")
     else:
         lines = [shlex.join(command) for command in programs.commands(target, files, payload.flash, means)]
         lines[1:] = [f"if nothing answers: {line}" for line in lines[1:]]

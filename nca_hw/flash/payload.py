@@ -18,6 +18,7 @@ from nca_hw.firmware.build import NAME, build
 from nca_hw.firmware.families import family
 from nca_hw.formats.boards import Board, load_board
 from nca_hw.formats.boot2 import BOOT2, boot_crc
+from nca_hw.formats.files import is_file, is_folder, is_there
 from nca_hw.formats.uf2 import PAYLOAD, to_uf2
 
 SIZES = "size.json"
@@ -131,11 +132,11 @@ def payload(what: str, board: str | None) -> Payload:
         NcaHwError: nothing of the kind is there, its files are not of one build, or they are for another board.
     """
     path = Path(what)
-    folder = path if path.is_dir() else path.parent
-    if path.suffix in (".bin", ".uf2", ".hex", ".elf") or path.is_dir():
-        if not path.exists():
+    folder = path if is_folder(path) else path.parent
+    if path.suffix in (".bin", ".uf2", ".hex", ".elf") or is_folder(path):
+        if not is_there(path):
             raise NcaHwError("there is no such file or folder", where=path, cure="Name a folder that 'nca-hw build' wrote, or a genome.")
-        if (folder / SIZES).is_file() and (path.is_dir() or path.stem == NAME):
+        if is_file(folder / SIZES) and (is_folder(path) or path.stem == NAME):
             return _of_folder(folder, board)
         return _of_file(path, board)
     target = load_board("rp2040" if board is None else board)
@@ -183,11 +184,14 @@ def _of_folder(folder: Path, board: str | None) -> Payload:
 def _of_file(path: Path, board: str | None) -> Payload:
     if path.suffix != ".bin" or board is None:
         cure = "Name the folder, or a .bin and its board: nca-hw flash IMAGE.bin --board NAME"
-        place = "in" if path.is_dir() else "beside"
+        place = "in" if is_folder(path) else "beside"
         raise NcaHwError(f"there is no {SIZES} {place} it that tells for which board it is", where=path, cure=cure)
     target = load_board(board)
     _flashable(target.family, target.name)
-    image = path.read_bytes()
+    try:
+        image = path.read_bytes()
+    except OSError as error:
+        raise NcaHwError(f"can't be read ({error.strerror})", where=path, cure="Name the file of an image.") from None
     if not 0 < len(image) <= target.memory.flash:
         raise NcaHwError(f"has {len(image):,} bytes; {target.name} has {target.memory.flash:,} of flash", where=path)
     if (target.family == "rp2040") != _boots_rp2040(image):

@@ -9,6 +9,7 @@ from pathlib import Path
 from nca_hw.errors import ExitCode, NcaHwError
 from nca_hw.flash import connected
 from nca_hw.flash.connected import Port, Volume
+from nca_hw.formats.files import is_folder, is_there
 
 BOOT_LOADER = {
     "rp2040": "Hold BOOTSEL while you plug it in: a volume RPI-RP2 appears. (What runs nca-hw has no USB, and can't be asked to.)",
@@ -58,7 +59,7 @@ class Target:
         """Whether it is still there."""
         if self.volume is not None:
             return self.volume.present
-        return self.port is None or Path(self.port).exists() or not self.port.startswith("/")
+        return self.port is None or is_there(self.port) or not self.port.startswith("/")
 
 
 def targets(family: str, means: Means) -> list[Target]:
@@ -95,7 +96,7 @@ def several_found(found: Sequence[Target]) -> NcaHwError:
 
 
 def _rp2040(means: Means) -> list[Target]:
-    folders = [Path(name) for name in means.ports if Path(name).is_dir()]
+    folders = [Path(name) for name in means.ports if is_folder(name)]
     if means.ports:
         found = [_on(volume, means) for folder in folders if (volume := connected.volume(folder)) is not None]
         return found + [_touched(port, means) for port in connected.ports(name for name in means.ports if Path(name) not in folders)]

@@ -4,11 +4,39 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from nca_hw.errors import NcaHwError
 
 FOR_ALL, FOR_THE_OWNER = 0o644, 0o600  # who may read a file
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether there is a folder. What can't be looked at is none: a name too long for the system, or a medium that was pulled out."""
+    return _seen(Path.is_dir, path)
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether there is a file; see `is_folder`."""
+    return _seen(Path.is_file, path)
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether there is anything of this name; see `is_folder`."""
+    return _seen(Path.exists, path)
+
+
+def readable(name: str | Path) -> str:
+    r"""A name as text of Unicode, in which bytes that are none stand as \udcff: it can be printed, and kept in a file."""
+    return str(name).encode(errors="backslashreplace").decode()
+
+
+def _seen(look: Callable[[Path], bool], path: str | Path) -> bool:
+    try:
+        return look(Path(path))
+    except OSError:
+        return False
 
 
 def write_whole(path: Path, data: bytes, mode: int = FOR_ALL) -> None:

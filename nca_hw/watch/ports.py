@@ -17,6 +17,7 @@ from nca_hw.core import frames
 from nca_hw.errors import ExitCode, NcaHwError
 from nca_hw.formats.array_file import load_array
 from nca_hw.formats.boards import Board
+from nca_hw.formats.files import is_folder
 from nca_hw.formats.serial_errors import SERIAL_ERRORS, reason
 
 try:
@@ -77,7 +78,7 @@ def array_taps(path: Path, board: Board, grid: tuple[int, int]) -> list[Tap]:
     for entry in entries:
         if "://" in entry.place:  # pyserial would connect, or write, wherever that says
             raise NcaHwError(f"board {entry.number} stands at {entry.place!r}, which is no port of this computer", where=path)
-    boards = [entry for entry in entries if not entry.place.startswith("usb ") and not Path(entry.place).is_dir()]
+    boards = [entry for entry in entries if not entry.place.startswith("usb ") and not is_folder(entry.place)]
     if not boards:
         raise NcaHwError("names no board at a serial port", where=path, cure="Name the tiles' ports: nca-hw watch PORT@X,Y ...")
     beyond = [entry.number for entry in boards if entry.number > tiles]

@@ -57,6 +57,14 @@ def test_boards_of_an_array_file_stand_where_their_numbers_are(tmp_path: Path) -
         array_taps(path, board, (3, 2))
 
 
+def test_a_place_that_can_be_no_file_is_a_port_that_is_not_there(tmp_path: Path) -> None:
+    write_array(tmp_path / "array.json", {1: entry(1, "/dev/" + "x" * 300)})
+    (tap,) = array_taps(tmp_path / "array.json", load_board("atmega328p"), (1, 1))
+    with pytest.raises(NcaHwError, match="File name too long") as error:
+        SerialLine(tap.port).open()
+    assert error.value.exit_code == ExitCode.PORT_OR_BOARD
+
+
 def test_a_port_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
     for word in (f"{tmp_path}/ttyUSB*", str(tmp_path / "ttyUSB7")):
         with pytest.raises(NcaHwError) as error:
