@@ -73,7 +73,7 @@ def command(
         raise NcaHwError(unlike, where=replay_file, cure="Name its board with --board.")
     with contextlib.ExitStack() as open_things:
         if record is None:
-            found = taps(ports) if array is None or grid is None else array_taps(array, target_board, grid)
+            found = taps(ports) if array is None or grid is None else array_taps(array, target_board, grid, common.say)
             places = place(found, target_board, grid)
         else:
             places = record.about.places

@@ -22,6 +22,7 @@ DEBUG_PROBES = (0x000C, 0x0004)  # products of Raspberry Pi that are programmers
 # Who makes the USB chips of Arduino boards and of their copies: FTDI, WCH, Silicon Labs, Arduino, Arduino's own and Prolific.
 SERIAL_OF_AVR = (0x0403, 0x1A86, 0x10C4, 0x2341, 0x2A03, 0x067B)
 STMICRO = 0x0483
+USB = "usb "  # begins a place that is a USB path
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def ports(named: Iterable[str] = ()) -> list[Port]:
     known = {
         info.device: Port(
             info.device,
-            f"usb {info.location.partition(':')[0]}" if info.location else info.device,
+            f"{USB}{info.location.partition(':')[0]}" if info.location else info.device,
             unique(info.serial_number),
             info.vid,
             info.pid,
@@ -157,7 +158,7 @@ def _fat_mounts() -> list[tuple[str, Path]]:
 def usb_path(sysfs: str) -> str | None:
     """The innermost USB path of a device's folder in /sys."""
     found = re.findall(r"/(\d+-[\d.]+)(?=/)", sysfs + "/")
-    return f"usb {found[-1]}" if found else None
+    return f"{USB}{found[-1]}" if found else None
 
 
 def _model(name: str) -> str:

@@ -15,7 +15,8 @@ from serial.tools import list_ports
 
 from nca_hw.core import frames
 from nca_hw.errors import ExitCode, NcaHwError
-from nca_hw.formats.array_file import load_array
+from nca_hw.flash import connected
+from nca_hw.formats.array_file import BoardEntry, load_array
 from nca_hw.formats.boards import Board
 from nca_hw.formats.files import is_folder
 from nca_hw.formats.serial_errors import SERIAL_ERRORS, reason
@@ -65,27 +66,48 @@ def taps(words: Sequence[str]) -> list[Tap]:
     return found
 
 
-def array_taps(path: Path, board: Board, grid: tuple[int, int]) -> list[Tap]:
+def array_taps(path: Path, board: Board, grid: tuple[int, int], told: Callable[[str], None] = lambda line: None) -> list[Tap]:
     """The boards of an array.json that a port stands for: board number 1 is the north-western tile, and so on row by row.
 
     Args:
-        grid: width and height in cells.
+        grid: width and height in cells. told: called with the boards whose USB adapters are not plugged in, which are left out.
     Raises:
-        NcaHwError: no sound file; no board in it is at a port (an RP2040's boot volume is none); a number beyond the grid.
+        NcaHwError: no sound file; no board in it is at a port (an RP2040's boot volume is none); a number beyond the grid; two boards
+            that were written at the same port.
     """
     columns, tiles = grid[0] // board.tile.width, grid[0] * grid[1] // board.tile.cells
     entries = load_array(path).boards
     for entry in entries:
         if "://" in entry.place:  # pyserial would connect, or write, wherever that says
             raise NcaHwError(f"board {entry.number} stands at {entry.place!r}, which is no port of this computer", where=path)
-    boards = [entry for entry in entries if not entry.place.startswith("usb ") and not is_folder(entry.place)]
-    if not boards:
-        raise NcaHwError("names no board at a serial port", where=path, cure="Name the tiles' ports: nca-hw watch PORT@X,Y ...")
-    beyond = [entry.number for entry in boards if entry.number > tiles]
+    here = connected.ports() if board.family != "rp2040" else []  # the USB path of an RP2040 is that of its boot loader
+    ports = [(entry, _port_of(entry, here)) for entry in entries if not is_folder(entry.place)]
+    away = ", ".join(f"{entry.number} ({entry.place})" for entry, port in ports if port is None)
+    found = [(entry, port) for entry, port in ports if port is not None]
+    if not found:
+        what = f"names no board at a serial port{f' that is here; away: {away}' if away else ''}"
+        raise NcaHwError(what, where=path, cure="Plug them in, or name the tiles' ports: nca-hw watch PORT@X,Y ...")
+    beyond = [entry.number for entry, _ in found if entry.number > tiles]
     if beyond:
-        told = f"board {beyond[0]} has no tile in {grid[0]}x{grid[1]} cells, which are {tiles} tiles"
-        raise NcaHwError(told, where=path, cure="Name a larger --grid.")
-    return [Tap(entry.place, ((entry.number - 1) % columns, (entry.number - 1) // columns)) for entry in boards]
+        what = f"board {beyond[0]} has no tile in {grid[0]}x{grid[1]} cells, which are {tiles} tiles"
+        raise NcaHwError(what, where=path, cure="Name a larger --grid.")
+    owners: dict[str, int] = {}
+    for entry, port in found:
+        if owners.setdefault(port, entry.number) != entry.number:
+            what = f"boards {owners[port]} and {entry.number} were both written at {entry.place}, and one can be there now"
+            raise NcaHwError(what, where=path, cure="Name the tiles' ports: nca-hw watch PORT@X,Y ...")
+    if away:
+        told(f"at no serial port of this computer, and left out: {away}")
+    return [Tap(port, ((entry.number - 1) % columns, (entry.number - 1) // columns)) for entry, port in found]
+
+
+def _port_of(entry: BoardEntry, here: Sequence[connected.Port]) -> str | None:
+    """Where a board is now: at the USB adapter of its number wherever that is plugged in, else of its USB path; other places are ports."""
+    if not entry.place.startswith(connected.USB):
+        return entry.place
+    same = [port for port in here if entry.serial is not None and port.serial == entry.serial]
+    same = same or [port for port in here if port.place == entry.place and not (entry.serial and port.serial)]
+    return same[0].device if same else None
 
 
 def _like(pattern: str) -> list[str]:

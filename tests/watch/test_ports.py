@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from emulated_ports import Ports
+from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
 
 from nca_hw.errors import ExitCode, NcaHwError
 from nca_hw.flash import hand_in
@@ -36,9 +38,9 @@ def test_words_that_can_not_be_are_refused(tmp_path: Path, words: list[str], tol
     assert error.value.exit_code == ExitCode.BAD_INPUT
 
 
-def entry(number: int, place: str) -> BoardEntry:
+def entry(number: int, place: str, serial: str | None = None) -> BoardEntry:
     return BoardEntry(
-        number=number, place=place, serial=None, board="atmega328p", status="flashed", verified="self-test", reason=None, error=None,
+        number=number, place=place, serial=serial, board="atmega328p", status="flashed", verified="self-test", reason=None, error=None,
         note=None, image_sha256="0" * 64, genome_hash="1" * 64, time="2026-01-31T12:00:00+00:00", attempts=1,
     )  # fmt: skip
 
@@ -55,6 +57,31 @@ def test_boards_of_an_array_file_stand_where_their_numbers_are(tmp_path: Path) -
     write_array(path, {2: entry(2, "usb 1-1.3")})
     with pytest.raises(NcaHwError, match="no board at a serial port"):
         array_taps(path, board, (3, 2))
+
+
+def plugged(device: str, location: str, serial: str | None = None) -> ListPortInfo:
+    info = ListPortInfo(device, skip_link_detection=True)
+    info.vid, info.location, info.serial_number = 0x1A86, location, serial
+    return info
+
+
+def test_boards_at_usb_adapters_are_found_where_those_are_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux tells USB paths, and numbers its ports in the order in which they are plugged in."""
+    path, board, told = tmp_path / "array.json", load_board("atmega328p"), list[str]()
+    ports = [
+        plugged("/dev/ttyUSB5", "1-1.3:1.0"), plugged("/dev/ttyUSB6", "1-1.30:1.0"), plugged("/dev/ttyUSB7", "2-4:1.0", "A50285BI"),
+        plugged("/dev/ttyUSB8", "1-1.6:1.0", "A60"),
+    ]  # fmt: skip
+    monkeypatch.setattr(list_ports, "comports", lambda: ports)
+    places = [entry(1, "usb 1-1.3"), entry(2, "usb 1-1.4"), entry(3, "usb 1-1.5", "A50285BI"), entry(4, "usb 1-1.6", "B71")]
+    write_array(path, {one.number: one for one in places})
+    assert array_taps(path, board, (2, 2), told.append) == [Tap("/dev/ttyUSB5", (0, 0)), Tap("/dev/ttyUSB7", (0, 1))]
+    assert told == ["at no serial port of this computer, and left out: 2 (usb 1-1.4), 4 (usb 1-1.6)"]
+    with pytest.raises(NcaHwError, match=r"no board at a serial port that is here; away: 1 \(usb 1-1.3\), 2"):
+        array_taps(path, load_board("rp2040"), (4, 1))  # there was its boot loader, and no adapter
+    write_array(path, {1: entry(1, "usb 1-1.3"), 2: entry(2, "usb 1-1.3")})
+    with pytest.raises(NcaHwError, match=r"boards 1 and 2 were both written at usb 1-1\.3"):
+        array_taps(path, board, (2, 2))
 
 
 def test_a_place_that_can_be_no_file_is_a_port_that_is_not_there(tmp_path: Path) -> None:
