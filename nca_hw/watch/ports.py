@@ -113,7 +113,10 @@ def _port_of(entry: BoardEntry, here: Sequence[connected.Port]) -> str | None:
 def _like(pattern: str) -> list[str]:
     path = Path(pattern)
     root = Path(path.anchor or ".")
-    return [str(found) for found in root.glob(str(path.relative_to(path.anchor)))]
+    try:
+        return [str(found) for found in root.glob(str(path.relative_to(path.anchor)))]
+    except OSError:  # the name of a folder is too long, for example: nothing is like this
+        return []
 
 
 def _natural(name: str) -> list[Any]:

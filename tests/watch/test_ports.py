@@ -93,7 +93,7 @@ def test_a_place_that_can_be_no_file_is_a_port_that_is_not_there(tmp_path: Path)
 
 
 def test_a_port_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
-    for word in (f"{tmp_path}/ttyUSB*", str(tmp_path / "ttyUSB7")):
+    for word in (f"{tmp_path}/ttyUSB*", str(tmp_path / "ttyUSB7"), f"{tmp_path}/{'x' * 300}/ttyUSB*"):
         with pytest.raises(NcaHwError) as error:
             SerialLine(taps([word])[0].port).open()
         assert error.value.exit_code == ExitCode.PORT_OR_BOARD
