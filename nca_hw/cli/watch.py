@@ -86,6 +86,7 @@ def command(
             open_things.callback(line.close)
             line.open()
         pieces = session.from_lines(lines) if record is None else session.from_record(record, speed)
+
         def told() -> dict[str, Any]:
             return figures(live, target=target, lines=lines, follower=follower, expected=expected)
 
