@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,10 @@ from nca_hw.errors import ToolMissing
 # Machines are shared and slow at times: no example fails for its time alone.
 settings.register_profile("nca-hw", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("nca-hw")
+
+# A shell starts what runs in its background deaf to Ctrl-C, and who is started is deaf, too; tests press it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

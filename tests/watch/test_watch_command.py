@@ -90,8 +90,9 @@ def test_control_c_leaves_the_terminal_clean_and_the_record_whole(tmp_path: Path
                 shown += os.read(terminal, 1 << 16)
             time.sleep(0.01)
         os.kill(child, signal.SIGINT)
-        status = None
+        status, deadline = None, time.monotonic() + 60
         while status is None:
+            assert time.monotonic() < deadline, shown
             with contextlib.suppress(BlockingIOError, OSError):
                 shown += os.read(terminal, 1 << 16)
             done, code = os.waitpid(child, os.WNOHANG)
