@@ -81,10 +81,15 @@ def test_control_c_leaves_the_terminal_clean_and_the_record_whole(tmp_path: Path
             os.environ.update(TERM="xterm-256color", COLORTERM="truecolor")
             os.execv(NCA_HW, [*WATCH, "--record", "run.rec", *ports.names])
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 130, 0, 0))
-        wait_for(tmp_path / "run.rec")
-        ports.play([one for one in wall if one[0] < 2], 2.0)
-        shown, until = b"", time.monotonic() + 2
         os.set_blocking(terminal, False)
+        shown, deadline = b"", time.monotonic() + 30
+        while not (tmp_path / "run.rec").is_file():
+            assert time.monotonic() < deadline, shown
+            with contextlib.suppress(BlockingIOError):  # who draws waits until somebody has looked
+                shown += os.read(terminal, 1 << 16)
+            time.sleep(0.01)
+        ports.play([one for one in wall if one[0] < 2], 2.0)
+        until = time.monotonic() + 2
         while time.monotonic() < until:
             with contextlib.suppress(BlockingIOError):
                 shown += os.read(terminal, 1 << 16)
