@@ -16,15 +16,18 @@ from numpy.typing import NDArray
 from nca_hw.core import quantize
 from nca_hw.core.genome import Genome
 from nca_hw.core.model import CHANNELS, HIDDEN, KERNELS, Float, FloatModel, seed_grid
+from nca_hw.sim.rules import IntegerRule
+from nca_hw.sim.survival import survive
 from nca_hw.train import checkpoint, width
 from nca_hw.train.adam import Adam
 from nca_hw.train.damage import random_damage
-from nca_hw.train.judge import FIRST_SEED, FULL_SEEDS, Verdict, judge
+from nca_hw.train.judge import FIRST_SEED, FULL_SEEDS, TAUGHT, Verdict, judge
 from nca_hw.train.outcome import Best, Progress, Trained
 from nca_hw.train.rollout import Engine, Rollout
 from nca_hw.train.settings import TrainSettings
 
 RGBA = 4
+STEADY_SEEDS = 4  # of the long trial, at the end of training from weights
 BROKEN_LOSS = 0.03  # of a grid that is not worth keeping: debris, or nothing
 HIDDEN_QUANTILE = 0.999
 CALIBRATE_EVERY = 50
@@ -282,6 +285,15 @@ class _CtrlC:
         signal.signal(signal.SIGINT, self._before)
 
 
+def _steady(best: Best, picture: Float, settings: TrainSettings) -> int:
+    """How many runs of the long trial a kept genome survives, of STEADY_SEEDS: too long to be asked for at every judgement."""
+    genome = quantize.assemble(best.model, s1=best.s1, turn=settings.turn)
+    height, width = picture.shape[:2]
+    seeds = range(FIRST_SEED, FIRST_SEED + STEADY_SEEDS)
+    (outcome,) = survive(IntegerRule(genome), picture, width, height, seeds, kinds=("drift",), threads=settings.threads)
+    return outcome.survived
+
+
 def run(
     picture: Float, settings: TrainSettings, engine: Engine, *, start: FloatModel | None, folder: Path | None, resume: bool,
     progress: Callable[[Progress], None] | None, look: Callable[[Float], None] | None,
@@ -316,6 +328,11 @@ def run(
             checkpoint.save(trainer, folder)
     done = trainer.step == settings.steps or survived
     best = trainer.best
+    if done and best is not None and best.step and start is not None and settings.integer_from == 0 and "drift" in TAUGHT[settings.regime]:
+        origin = Trainer(picture, settings, engine, start)
+        origin.judge()
+        if origin.best is not None and _steady(origin.best, picture, settings) > _steady(best, picture, settings):
+            best = origin.best  # training has lost what there was: a picture that stays
     if best is None or survived:
         verdict = None if best is None else best.verdict
         return Trained(trainer.mean_model(), trainer.s1, trainer.step, not done, tuple(trainer.losses), verdict, turn=settings.turn)

@@ -280,3 +280,13 @@ def test_a_run_ends_when_all_is_survived(blob, monkeypatch):
     trained = train(blob, replace(SMALL, judge_every=5, until_survived=True))
     assert trained.steps == 25
     assert not trained.interrupted
+
+
+@pytest.mark.parametrize(("start_stays", "kept"), [(True, 0), (False, 2)])
+def test_a_picture_that_no_longer_stays_is_not_kept(monkeypatch: pytest.MonkeyPatch, start_stays: bool, kept: int) -> None:
+    """The long trial has the last word between what training starts from and what it makes of that."""
+    pepper = load("pepper")
+    monkeypatch.setattr(loop, "_steady", lambda best, *_: 4 if (best.step == 0) is start_stays else 3)
+    monkeypatch.setattr(Verdict, "beats", lambda *_: True)  # the last one judged is the best
+    few = replace(SMALL, steps=2, hidden=128, integer_from=0, judge_every=2, judge_from=1.0, judge_seeds=1)
+    assert train(from_png_bytes(pepper.target), few, start=dequantize(pepper)).judged_at == kept
