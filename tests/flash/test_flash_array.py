@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -167,9 +168,10 @@ def test_a_board_whose_program_goes_missing_ends_the_run_and_the_others_are_reco
 ) -> None:
     for name in "abcdefgh":
         volumes.plug_in(name)
-    write = one.flash
+    write, all_begin = one.flash, threading.Barrier(8, timeout=30)
 
     def flash(target: Target, *words: Any) -> one.Done:
+        all_begin.wait()  # else one that is not begun when the first fails is not begun at all, and rightly
         if Path(target.place).name in "ace":
             raise ToolMissing(f"no program for {Path(target.place).name}", cure="Install it.")
         return write(target, *words)
