@@ -50,6 +50,12 @@ def calibrate(model: FloatModel, canvas: tuple[int, int], seed: int) -> Float:
     return np.asarray(np.percentile(np.concatenate(samples).astype(np.float64), HIDDEN_PERCENTILE, axis=0))
 
 
+def hidden_shift(model: FloatModel, canvas: tuple[int, int], seed: int = 0) -> int:
+    """S1: what the widest hidden unit reaches in a float run fits 8 bits. Arguments and errors: see `quantize`."""
+    reach = (calibrate(model, canvas, seed) / hidden_scales(model)).max()
+    return int(np.clip(np.ceil(np.log2(max(reach, 1.0) / HIDDEN_MAX)), 1, 24))
+
+
 def quantize(
     model: FloatModel, *, target_png: bytes = b"", canvas: tuple[int, int] = (72, 72), provenance: Provenance | None = None, seed: int = 0
 ) -> Genome:
@@ -63,10 +69,7 @@ def quantize(
     Raises:
         NcaHwError: the model explodes or dies within the calibration run, or its output is out of the integer cell's range.
     """
-    u1 = hidden_scales(model)
-    reach = (calibrate(model, canvas, seed) / u1).max()
-    s1 = int(np.clip(np.ceil(np.log2(max(reach, 1.0) / HIDDEN_MAX)), 1, 24))
-    return assemble(model, s1=s1, target_png=target_png, provenance=provenance)
+    return assemble(model, s1=hidden_shift(model, canvas, seed), target_png=target_png, provenance=provenance)
 
 
 def alive_code(decode: NDArray[np.int16]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import signal
 import threading
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from nca_hw.core import quantize
 from nca_hw.core.genome import Genome
 from nca_hw.core.model import CHANNELS, HIDDEN, KERNELS, Float, FloatModel, seed_grid
+from nca_hw.errors import NcaHwError
 from nca_hw.sim.rules import IntegerRule
 from nca_hw.sim.survival import survive
 from nca_hw.train import checkpoint, width
@@ -285,6 +287,18 @@ class _CtrlC:
         signal.signal(signal.SIGINT, self._before)
 
 
+def _beginning(picture: Float, settings: TrainSettings, engine: Engine, start: FloatModel) -> Best:
+    """What a run from weights begins with, judged: as `nca-hw quantize` reads it, where it can be grown for that."""
+    trainer = Trainer(picture, settings, engine, start)
+    trainer._enter_integer()
+    if settings.turn == 0:
+        with contextlib.suppress(NcaHwError):  # it explodes or dies: the shift that training chooses stays
+            trainer.s1 = quantize.hidden_shift(trainer.model(), (trainer.height, trainer.width))
+    trainer.judge()
+    assert trainer.best is not None
+    return trainer.best
+
+
 def _steady(best: Best, picture: Float, settings: TrainSettings) -> int:
     """How many runs of the long trial a kept genome survives, of STEADY_SEEDS: too long to be asked for at every judgement."""
     genome = quantize.assemble(best.model, s1=best.s1, turn=settings.turn)
@@ -292,6 +306,13 @@ def _steady(best: Best, picture: Float, settings: TrainSettings) -> int:
     seeds = range(FIRST_SEED, FIRST_SEED + STEADY_SEEDS)
     (outcome,) = survive(IntegerRule(genome), picture, width, height, seeds, kinds=("drift",), threads=settings.threads)
     return outcome.survived
+
+
+def _that_stays(beginning: Best, best: Best, picture: Float, settings: TrainSettings) -> Best:
+    """The best, or what the run began with where training has lost that: a picture that stays."""
+    if best.step == 0 or "drift" not in TAUGHT[settings.regime]:
+        return best
+    return beginning if _steady(beginning, picture, settings) > _steady(best, picture, settings) else best
 
 
 def run(
@@ -305,10 +326,11 @@ def run(
         if resume:
             checkpoint.load(trainer, folder)
     began, first = time.monotonic(), trainer.step
+    beginning = None if start is None or settings.integer_from > 0 else _beginning(picture, settings, engine, start)
+    if trainer.step == 0:
+        trainer.best = beginning  # so that what is kept in the end is no worse than what there was
     survived = False
     with _CtrlC() as ctrl_c:
-        if start is not None and trainer.step == 0 and settings.integer_from == 0:
-            trainer.judge()  # so that what is kept in the end is no worse than what there was
         while trainer.step < settings.steps and not ctrl_c.asked and not survived:
             loss = trainer.advance()
             verdict = trainer.judge() if trainer.is_judged_now() else None
@@ -328,11 +350,8 @@ def run(
             checkpoint.save(trainer, folder)
     done = trainer.step == settings.steps or survived
     best = trainer.best
-    if done and best is not None and best.step and start is not None and settings.integer_from == 0 and "drift" in TAUGHT[settings.regime]:
-        origin = Trainer(picture, settings, engine, start)
-        origin.judge()
-        if origin.best is not None and _steady(origin.best, picture, settings) > _steady(best, picture, settings):
-            best = origin.best  # training has lost what there was: a picture that stays
+    if done and beginning is not None and best is not None:
+        best = _that_stays(beginning, best, picture, settings)
     if best is None or survived:
         verdict = None if best is None else best.verdict
         return Trained(trainer.mean_model(), trainer.s1, trainer.step, not done, tuple(trainer.losses), verdict, turn=settings.turn)
