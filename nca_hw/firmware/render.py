@@ -25,11 +25,6 @@ CORE = ("cell.h", "cell.c", "random.c", "link.h", "link.c", "wire.h", "wire.c", 
 GRID_ROW = 8  # ROW of tile.c.j2
 
 
-def state_in_perception(genome: Genome) -> bool:
-    """Whether the state is its own perception: the identity comes first, and no other kernel looks at the cell itself."""
-    return merged(genome)
-
-
 @dataclass(frozen=True)
 class Layout:
     """Where the cell is in an image: its update's symbol, and of its RAM the bytes at which the state and the neighbours are."""
@@ -43,7 +38,7 @@ def layout(genome: Genome, kernel: Kernel | None) -> Layout:
     """Of the image that `sources` makes: main.c.j2."""
     if kernel is not None and kernel.header:
         return Layout(kernel.wake, kernel.state_at, genome.perception)
-    return Layout("nca_cell_wake", 0, genome.perception + (0 if state_in_perception(genome) else genome.channels))
+    return Layout("nca_cell_wake", 0, genome.perception + (0 if merged(genome) else genome.channels))
 
 
 def sources(
@@ -83,7 +78,7 @@ def sources(
         brightness=board.led.brightness, seed=genome.seed.tolist(),
         about=frames.about(genome.cell_hash, genome.channels),
         lights=led_channels(genome.channels),
-        state_in_perception=state_in_perception(genome), kernel_header=kernel.header if kernel else None, links=bool(links),
+        state_in_perception=merged(genome), kernel_header=kernel.header if kernel else None, links=bool(links),
         numbered=chips.number_at is not None,
         rom=chips.rom,
     )  # fmt: skip

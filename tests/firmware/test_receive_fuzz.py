@@ -45,7 +45,7 @@ def _compiled(folder: Path, compiler: str, name: str, sanitizers: str, changes: 
         texts[source] = texts[source].replace(old, new)
     for source, text in texts.items():
         (folder / source).write_text(text)
-    for path in HARNESS.glob("*.c"):
+    for path in HARNESS.glob("*.[ch]"):
         (folder / path.name).write_text(path.read_text())
     (folder / "empty.c").write_text("#include <stddef.h>\nint LLVMFuzzerTestOneInput(const char *d, size_t n);\n"
                                     "int LLVMFuzzerTestOneInput(const char *d, size_t n) { return d == 0 && n; }\n"

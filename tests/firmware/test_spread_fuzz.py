@@ -18,7 +18,7 @@ from nca_hw.firmware import render
 from nca_hw.firmware.spread import Spread
 from nca_hw.formats.boards import load_board
 
-HARNESS = Path(__file__).parent / "fuzz" / "spread.c"
+HARNESS = Path(__file__).parent / "fuzz"
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 COMPILED = ("spread.c", "chaskey.c", "rounds.c", "link.c", "slots.S")
 
@@ -41,7 +41,8 @@ def compiled(folder: Path, *changes: tuple[str, str]) -> Path:
         assert old in text
         text = text.replace(old, new)
     (folder / "spread.c").write_text(text)
-    (folder / "harness.c").write_text(HARNESS.read_text())
+    (folder / "harness.c").write_text((HARNESS / "spread.c").read_text())
+    (folder / "draw.h").write_text((HARNESS / "draw.h").read_text())
     (folder / "valid.inc").write_text(", ".join(map(str, slot.pack(narrow(load("heart")), 2))))
     (folder / "empty.c").write_text("int main(void) { return 0; }\n")
     if subprocess.run([compiler, *SANITIZERS, "-o", "empty", "empty.c"], cwd=folder, capture_output=True, check=False).returncode:

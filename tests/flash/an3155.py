@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from functools import reduce
 
+from stand_ins import first_frame
+
 from nca_hw.emulate.stm32g031 import Stm32g031
 from nca_hw.formats.boards import load_board
 
@@ -16,7 +18,6 @@ GET, VERSION, ID, READ, GO, WRITE, ERASE = 0x00, 0x01, 0x02, 0x11, 0x21, 0x31, 0
 COMMANDS = bytes([GET, VERSION, ID, READ, GO, WRITE, ERASE])
 PRODUCT = 0x466  # STM32G03x, G04x
 FLASH, SIZE = 0x08000000, 64 * 1024
-FRAME = 21
 
 
 class Gone(Exception):
@@ -121,15 +122,4 @@ class Stm32:
 
 def program_says(flash: bytes) -> bytes:
     """The first frame out of the service port of an emulated STM32G031 with this flash."""
-    told = bytearray()
-    chip = Stm32g031(flash, load_board("stm32g031"))
-
-    def byte(value: int) -> None:
-        told.append(value)
-        if len(told) == FRAME:
-            chip.stop()
-
-    chip.on_report = byte
-    chip.reset()
-    chip.run()
-    return bytes(told)
+    return first_frame(Stm32g031(flash, load_board("stm32g031")))

@@ -19,7 +19,9 @@ from typing import Any
 
 import uf2_reader
 
+from nca_hw.core import frames
 from nca_hw.core.genome import load
+from nca_hw.emulate.chip import Chip
 from nca_hw.emulate.rp2040 import Rp2040
 from nca_hw.firmware.build import build, write
 from nca_hw.formats.boards import load_board
@@ -28,7 +30,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 HERE = Path(__file__).parent
 INFO = "UF2 Bootloader v3.0\nModel: Raspberry Pi RP2\nBoard-ID: {}\n"  # as the boot ROM writes it: RP2040 datasheet, section 2.8.3.2
-FRAME = 21
+FRAME = frames.frame_bytes(16)
 LOOK_S = 0.005
 ARDUINO = Path("/usr/share/arduino/hardware/arduino/avr/bootloaders")  # Debian's arduino-core-avr
 OPTIBOOT = ARDUINO / "optiboot" / "optiboot.c"
@@ -114,8 +116,12 @@ class Rp2040Volumes:
 
 def self_test(flash: bytes) -> bytes:
     """The first frame out of the service port of an emulated RP2040 with this flash."""
+    return first_frame(Rp2040(flash, load_board("rp2040")))
+
+
+def first_frame(chip: Chip) -> bytes:
+    """What an emulated chip tells first on its service port, from its reset on."""
     told = bytearray()
-    chip = Rp2040(flash, load_board("rp2040"))
 
     def byte(value: int) -> None:
         told.append(value)

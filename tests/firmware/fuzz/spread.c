@@ -8,40 +8,20 @@
  */
 #include "spread.c"
 
+#include "draw.h"
+
 #include <setjmp.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const uint8_t valid[NCA_SLOT_BYTES] = {
 #include "valid.inc"
 };
 
-static uint64_t random_state;
 static uint8_t first[2 * NCA_SLOT_BYTES];
 static uint8_t stream[8192];
 static uint32_t stream_at, stream_end;
 static jmp_buf restarted;
 static uint32_t taken, written;
-
-static uint32_t draw(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (uint32_t)(random_state >> 32);
-}
-
-static uint32_t below(uint32_t n)
-{
-    return draw() % n;
-}
-
-static void fail(const char *told)
-{
-    fprintf(stderr, "%s\n", told);
-    exit(1);
-}
 
 static uint8_t *slots(void)
 {
