@@ -287,16 +287,20 @@ class _CtrlC:
         signal.signal(signal.SIGINT, self._before)
 
 
-def _beginning(picture: Float, settings: TrainSettings, engine: Engine, start: FloatModel) -> Best:
-    """What a run from weights begins with, judged: as `nca-hw quantize` reads it, where it can be grown for that."""
+def _beginnings(picture: Float, settings: TrainSettings, engine: Engine, start: FloatModel) -> list[Best]:
+    """What a run from weights begins with, judged: with the hidden shift that training chooses, and with that of `nca-hw quantize`.
+
+    Either may be the better one: the shift decides how much of a damage the cell's hidden values can tell.
+    """
     trainer = Trainer(picture, settings, engine, start)
-    trainer._enter_integer()
+    read = [Best(0, trainer.judge(), trainer.mean_model(), trainer.s1)]
     if settings.turn == 0:
-        with contextlib.suppress(NcaHwError):  # it explodes or dies: the shift that training chooses stays
-            trainer.s1 = quantize.hidden_shift(trainer.model(), (trainer.height, trainer.width))
-    trainer.judge()
-    assert trainer.best is not None
-    return trainer.best
+        with contextlib.suppress(NcaHwError):  # it explodes or dies
+            shift = quantize.hidden_shift(trainer.model(), (trainer.height, trainer.width))
+            if shift != trainer.s1:
+                trainer.s1 = shift
+                read.append(Best(0, trainer.judge(), trainer.mean_model(), shift))
+    return read
 
 
 def _steady(best: Best, picture: Float, settings: TrainSettings) -> int:
@@ -308,11 +312,12 @@ def _steady(best: Best, picture: Float, settings: TrainSettings) -> int:
     return outcome.survived
 
 
-def _that_stays(beginning: Best, best: Best, picture: Float, settings: TrainSettings) -> Best:
-    """The best, or what the run began with where training has lost that: a picture that stays."""
-    if best.step == 0 or "drift" not in TAUGHT[settings.regime]:
+def _that_stays(best: Best, beginnings: list[Best], picture: Float, settings: TrainSettings) -> Best:
+    """The best, or what the run began with where training, or the shift, has lost that: a picture that stays."""
+    others = [one for one in beginnings if one is not best]
+    if not others or "drift" not in TAUGHT[settings.regime]:
         return best
-    return beginning if _steady(beginning, picture, settings) > _steady(best, picture, settings) else best
+    return max([best, *others], key=lambda one: _steady(one, picture, settings))  # of equals the first
 
 
 def run(
@@ -326,9 +331,11 @@ def run(
         if resume:
             checkpoint.load(trainer, folder)
     began, first = time.monotonic(), trainer.step
-    beginning = None if start is None or settings.integer_from > 0 else _beginning(picture, settings, engine, start)
+    beginnings = [] if start is None or settings.integer_from > 0 else _beginnings(picture, settings, engine, start)
     if trainer.step == 0:
-        trainer.best = beginning  # so that what is kept in the end is no worse than what there was
+        for one in beginnings:  # so that what is kept in the end is no worse than what there was
+            if one.verdict.beats(None if trainer.best is None else trainer.best.verdict):
+                trainer.best = one
     survived = False
     with _CtrlC() as ctrl_c:
         while trainer.step < settings.steps and not ctrl_c.asked and not survived:
@@ -350,8 +357,8 @@ def run(
             checkpoint.save(trainer, folder)
     done = trainer.step == settings.steps or survived
     best = trainer.best
-    if done and beginning is not None and best is not None:
-        best = _that_stays(beginning, best, picture, settings)
+    if done and not survived and best is not None:
+        best = _that_stays(best, beginnings, picture, settings)
     if best is None or survived:
         verdict = None if best is None else best.verdict
         return Trained(trainer.mean_model(), trainer.s1, trainer.step, not done, tuple(trainer.losses), verdict, turn=settings.turn)

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nca_hw.core import quantize
 from nca_hw.core.dequantize import dequantize
 from nca_hw.core.genome import load
 from nca_hw.core.model import FloatModel, network, seed_grid
@@ -290,3 +291,16 @@ def test_a_picture_that_no_longer_stays_is_not_kept(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Verdict, "beats", lambda *_: True)  # the last one judged is the best
     few = replace(SMALL, steps=2, hidden=128, integer_from=0, judge_every=2, judge_from=1.0, judge_seeds=1)
     assert train(from_png_bytes(pepper.target), few, start=dequantize(pepper)).judged_at == kept
+
+
+def test_weights_are_begun_with_as_training_and_as_the_quantizer_read_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    pepper, few = load("pepper"), replace(SMALL, steps=1, hidden=128, integer_from=0, judge_every=1, judge_from=1.0, judge_seeds=1)
+    begun = {}
+    for shift in (3, 14):
+        monkeypatch.setattr(quantize, "hidden_shift", lambda *_, shift=shift: shift)
+        monkeypatch.setattr(loop, "_steady", lambda best, *_, shift=shift: int(best.s1 == shift))  # that reading alone stays
+        begun[shift] = train(from_png_bytes(pepper.target), few, start=dequantize(pepper))
+        assert (begun[shift].s1, begun[shift].judged_at) == (shift, 0)
+    monkeypatch.setattr(loop, "_steady", lambda *_: 4)
+    usual = train(from_png_bytes(pepper.target), few, start=dequantize(pepper))
+    assert usual.s1 not in begun  # readings that are worse in every trial are not kept
